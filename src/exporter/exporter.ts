@@ -1,0 +1,22 @@
+import type { HopSpan } from '../spans/hop-span.ts';
+
+/** Counts of one exporter since its start; spans, not batches. */
+export interface ExporterStats {
+  readonly name: string;
+  readonly accepted: number;
+  readonly exported: number;
+  readonly dropped: number;
+  /** Accepted, neither exported nor dropped yet. */
+  readonly waiting: number;
+}
+
+/** The end of a pipeline. `start` fails loudly; `shutdown` may be called twice. */
+export interface Exporter {
+  /** Takes what can fail early (open the file, make the client); rejects with a `HopspanError`. */
+  start(): Promise<void>;
+  /** Takes over one batch; never blocks and never throws: what cannot be kept is counted as dropped. */
+  export(spans: readonly HopSpan[]): void;
+  /** Sends what waits, for at most `timeoutMs` milliseconds, then closes. */
+  shutdown(timeoutMs: number): Promise<void>;
+  stats(): ExporterStats;
+}
