@@ -1,0 +1,46 @@
+export interface OtlpTlsOptions {
+  /** PEM file with the authorities to trust; unset: the ones that Node brings. */
+  readonly caFile?: string;
+  /** PEM file with hopspan's own certificate, for servers that ask for one; needs `keyFile`. */
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  /** Plain text for an endpoint without a scheme; `http://` and `https://` speak for themselves. */
+  readonly insecure: boolean;
+}
+
+export interface OtlpRetryOptions {
+  readonly enabled: boolean;
+  readonly initialIntervalMs: number;
+  readonly maxIntervalMs: number;
+  /** From a batch's first attempt until it is given up; 0: never. */
+  readonly maxElapsedMs: number;
+}
+
+/** What the `otlp` exporter can be told. */
+export interface OtlpOptions {
+  /**
+   * `http://host:port` (plain), `https://host:port` (TLS), `host:port` (TLS unless `tls.insecure`) or
+   * `unix:///path`. Without a port it is 4317.
+   */
+  readonly endpoint: string;
+  /** gRPC metadata of every request; often a credential, so never logged. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly compression: 'none' | 'gzip';
+  /** Of one request, connecting included. */
+  readonly timeoutMs: number;
+  readonly tls: OtlpTlsOptions;
+  /** The most spans that may wait, those being sent included; what comes on top is dropped and counted. */
+  readonly queueSize: number;
+  readonly retry: OtlpRetryOptions;
+}
+
+/** The specification's defaults where it has them, the Collector's for queue and retry. */
+export const DEFAULT_OTLP_OPTIONS: OtlpOptions = {
+  endpoint: 'http://localhost:4317',
+  headers: {},
+  compression: 'none',
+  timeoutMs: 10_000,
+  tls: { insecure: false },
+  queueSize: 20_480,
+  retry: { enabled: true, initialIntervalMs: 1_000, maxIntervalMs: 30_000, maxElapsedMs: 300_000 },
+};

@@ -1,0 +1,243 @@
+import type { HopSpan } from '../../spans/hop-span.ts';
+import { type Clock, systemClock } from '../clock.ts';
+import { Counts, spanCount } from '../counts.ts';
+import type { Exporter, ExporterStats } from '../exporter.ts';
+import type { ExporterLog } from '../log.ts';
+import { Trouble } from '../trouble.ts';
+import { Backoff } from './backoff.ts';
+import type { Batch } from './batch.ts';
+import { createOtlpClient, type OtlpClient } from './client.ts';
+import type { OtlpOptions } from './options.ts';
+import type { SendResult } from './send-result.ts';
+import { SpanQueue } from './span-queue.ts';
+
+/** A batch that is not full goes out this long after its first span. */
+const MAX_BATCH_AGE_MS = 200;
+const MAX_IN_FLIGHT = 4;
+
+export interface OtlpExporterDeps {
+  readonly log: ExporterLog;
+  readonly clock?: Clock;
+  /** Numbers in [0, 1), for the back-off's jitter. */
+  readonly random?: () => number;
+  readonly connect?: (options: OtlpOptions) => Promise<OtlpClient>;
+}
+
+class OtlpExporter implements Exporter {
+  readonly #name: string;
+  readonly #options: OtlpOptions;
+  readonly #log: ExporterLog;
+  readonly #clock: Clock;
+  readonly #connect: (options: OtlpOptions) => Promise<OtlpClient>;
+  readonly #backoff: Backoff;
+  readonly #counts = new Counts();
+  readonly #queue = new SpanQueue();
+  readonly #outage: Trouble;
+  readonly #drops: Trouble;
+  #client: OtlpClient | undefined;
+  #inFlight = 0;
+  /** Since when the endpoint has taken nothing; then only one request at a time tries it. */
+  #downSinceMs: number | undefined;
+  #lostConnection = false;
+  #cancelAge: (() => void) | undefined;
+  #cancelBackoff: (() => void) | undefined;
+  #partialIsDue = false;
+  #phase: 'open' | 'draining' | 'closed' = 'open';
+  #onDrained: (() => void) | undefined;
+  #shutdown: Promise<void> | undefined;
+
+  constructor(name: string, options: OtlpOptions, deps: OtlpExporterDeps) {
+    this.#name = name;
+    this.#options = options;
+    this.#log = deps.log;
+    this.#clock = deps.clock ?? systemClock;
+    this.#connect = deps.connect ?? createOtlpClient;
+    this.#backoff = new Backoff(options.retry, deps.random ?? Math.random);
+    this.#outage = new Trouble(this.#clock, (reason) => this.#warn(`does not answer (${reason})`));
+    this.#drops = new Trouble(this.#clock, (reason) => this.#warn(reason));
+  }
+
+  async start(): Promise<void> {
+    this.#client = await this.#connect(this.#options);
+    this.#pump();
+  }
+
+  export(spans: readonly HopSpan[]): void {
+    const room = this.#phase === 'open' ? this.#options.queueSize - this.#counts.waiting : 0;
+    const taken = Math.min(room, spans.length);
+    this.#counts.accepted += spans.length;
+    this.#counts.dropped += spans.length - taken;
+    if (taken < spans.length) {
+      const why =
+        this.#phase === 'open'
+          ? `is too slow for the queue of ${this.#options.queueSize}`
+          : 'has been closed';
+      this.#drops.note(why);
+    }
+    this.#queue.add(spans, taken);
+    this.#pump();
+  }
+
+  shutdown(timeoutMs: number): Promise<void> {
+    this.#shutdown ??= this.#drain(timeoutMs);
+    return this.#shutdown;
+  }
+
+  stats(): ExporterStats {
+    return this.#counts.stats(this.#name);
+  }
+
+  /** Sends what may be sent now. Called after everything that may have changed that. */
+  #pump(): void {
+    while (this.#client !== undefined && this.#cancelBackoff === undefined) {
+      if (this.#inFlight >= (this.#downSinceMs === undefined ? MAX_IN_FLIGHT : 1)) break;
+      const batch = this.#queue.take(this.#partialIsDue || this.#phase === 'draining');
+      if (batch === undefined) break;
+      this.#send(this.#client, batch);
+    }
+    this.#watchAge();
+    if (this.#counts.waiting === 0) this.#onDrained?.();
+  }
+
+  #watchAge(): void {
+    if (!this.#queue.hasPartial) {
+      this.#partialIsDue = false;
+      this.#cancelAge?.();
+      this.#cancelAge = undefined;
+    } else if (this.#cancelAge === undefined && !this.#partialIsDue && this.#phase === 'open') {
+      this.#cancelAge = this.#clock.after(MAX_BATCH_AGE_MS, () => {
+        this.#cancelAge = undefined;
+        this.#partialIsDue = true;
+        this.#pump();
+      });
+    }
+  }
+
+  #send(client: OtlpClient, batch: Batch): void {
+    batch.firstSentMs ??= this.#clock.now();
+    if (this.#lostConnection && this.#inFlight === 0) {
+      // grpc-js waits up to two minutes between connection attempts of one channel, whatever we do, and the
+      // official exporter cannot be told otherwise: a new channel tries now.
+      client.renew();
+      this.#lostConnection = false;
+    }
+    this.#inFlight++;
+    client.send(batch).then((result) => {
+      this.#inFlight--;
+      if (this.#phase === 'closed') return;
+      this.#settle(batch, result);
+      this.#pump();
+    });
+  }
+
+  #settle(batch: Batch, result: SendResult): void {
+    if (result.outcome === 'retry') {
+      this.#retryLater(batch, result);
+      return;
+    }
+    if (result.outcome === 'refused') {
+      this.#drop(batch.count, `refused spans for good (${result.reason})`);
+      this.#cameUp();
+      return;
+    }
+    const rejected = Math.min(Math.max(result.rejected, 0), batch.count);
+    this.#counts.exported += batch.count - rejected;
+    this.#cameUp();
+    if (rejected > 0) this.#drop(rejected, `refused some spans (${result.message})`);
+    else if (result.message !== '')
+      this.#log.warn(`${this.#who} took all spans and warns: ${result.message}`);
+  }
+
+  #retryLater(batch: Batch, result: Extract<SendResult, { outcome: 'retry' }>): void {
+    const { enabled, maxElapsedMs } = this.#options.retry;
+    if (!enabled) {
+      this.#drop(batch.count, `failed and retrying is off (${result.reason})`);
+      return;
+    }
+    this.#downSinceMs ??= this.#clock.now();
+    this.#lostConnection ||= !result.connected;
+    const first = this.#cancelBackoff === undefined;
+    const delayMs = first ? Math.max(this.#backoff.nextMs(), result.afterMs) : 0;
+    const elapsedMs = this.#clock.now() + delayMs - (batch.firstSentMs ?? 0);
+    if (maxElapsedMs > 0 && elapsedMs > maxElapsedMs) {
+      this.#drop(batch.count, `has taken nothing for ${maxElapsedMs / 1000} s (${result.reason})`);
+    } else {
+      this.#queue.giveBack(batch);
+      this.#outage.note(result.reason);
+    }
+    // Batches that were under way together fail together; that is one failure.
+    if (!first) return;
+    this.#cancelBackoff = this.#clock.after(delayMs, () => {
+      this.#cancelBackoff = undefined;
+      this.#pump();
+    });
+  }
+
+  #cameUp(): void {
+    if (this.#downSinceMs === undefined) return;
+    const seconds = ((this.#clock.now() - this.#downSinceMs) / 1000).toFixed(1);
+    this.#downSinceMs = undefined;
+    this.#lostConnection = false;
+    this.#backoff.reset();
+    this.#outage.settle(false);
+    const { waiting, dropped } = this.#counts;
+    this.#log.info(
+      `${this.#who} answers again after ${seconds} s: ${spanCount(waiting)} waiting, ${dropped} dropped so far.`,
+    );
+  }
+
+  #drop(count: number, why: string): void {
+    this.#counts.dropped += count;
+    this.#drops.note(why);
+  }
+
+  get #who(): string {
+    return `Exporter ${this.#name}: ${this.#options.endpoint}`;
+  }
+
+  #warn(what: string): void {
+    const { waiting, dropped } = this.#counts;
+    this.#log.warn(`${this.#who} ${what}: ${spanCount(waiting)} waiting, ${dropped} dropped so far.`);
+  }
+
+  #cancelTimers(): void {
+    this.#cancelAge?.();
+    this.#cancelAge = undefined;
+    this.#cancelBackoff?.();
+    this.#cancelBackoff = undefined;
+  }
+
+  async #drain(timeoutMs: number): Promise<void> {
+    this.#phase = 'draining';
+    this.#cancelTimers();
+    const drained = new Promise<boolean>((resolve) => {
+      const cancel = this.#clock.after(timeoutMs, () => resolve(false));
+      this.#onDrained = () => {
+        cancel();
+        resolve(true);
+      };
+    });
+    this.#pump();
+    const inTime = await drained;
+    this.#phase = 'closed';
+    this.#onDrained = undefined;
+    this.#cancelTimers();
+    this.#outage.settle(false);
+    if (!inTime) {
+      const left = this.#counts.waiting;
+      this.#counts.dropped += left;
+      this.#queue.clear();
+      this.#drops.settle(false);
+      this.#warn(`did not take the last ${spanCount(left)} within ${timeoutMs / 1000} s`);
+    } else this.#drops.settle(true);
+    this.#client?.close();
+  }
+}
+
+/**
+ * Sends spans over OTLP/gRPC. Memory is bounded by `queueSize` spans; an endpoint that is down, at start or
+ * later, is warned about and tried again with back-off.
+ */
+export function createOtlpExporter(name: string, options: OtlpOptions, deps: OtlpExporterDeps): Exporter {
+  return new OtlpExporter(name, options, deps);
+}

@@ -1,0 +1,237 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import {
+  loadPackageDefinition,
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type ServiceDefinition,
+  type sendUnaryData,
+  status,
+} from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import { flattenRequest, type OtlpSpan, type RawRequest } from './otlp-span.ts';
+
+export { asHopSpans, type OtlpSpan } from './otlp-span.ts';
+
+const PROTO_ROOT = resolve(import.meta.dirname, '../../proto');
+const WAIT_MS = 30_000;
+
+export interface OtlpSinkOptions {
+  /** 0 or unset: any free one. */
+  readonly port?: number;
+  /** A self-signed certificate for localhost and 127.0.0.1, made by openssl in a temporary folder. */
+  readonly tls?: boolean;
+}
+
+interface OtlpRequest {
+  /** The request's gRPC metadata, lower-case keys. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly spans: number;
+  /** What the sink answered. */
+  readonly code: number;
+}
+
+export interface OtlpSink {
+  readonly port: number;
+  /** `http://127.0.0.1:PORT`, or `https://localhost:PORT` with TLS. */
+  readonly endpoint: string;
+  /** PEM file that a client must trust; only with TLS. */
+  readonly caFile: string | undefined;
+  /** Spans that were taken, in order of arrival, resource attributes merged in. */
+  received(): readonly OtlpSpan[];
+  /** Every request, those that were refused too. */
+  requests(): readonly OtlpRequest[];
+  /** Resolves with what was received as soon as there are `count` spans; rejects after 30 s. */
+  waitForSpans(count: number): Promise<readonly OtlpSpan[]>;
+  /** Resolves as soon as `count` requests came in, however they were answered; rejects after 30 s. */
+  waitForRequests(count: number): Promise<void>;
+  /** Answers the next `times` requests with this gRPC status; a delay adds google.rpc.RetryInfo. */
+  failNext(times: number, code: number, retryDelayMs?: number): void;
+  /** Takes the next `times` requests but says that `rejected` spans of each were refused. */
+  rejectNext(times: number, rejected: number, message: string): void;
+  /** Answers nothing until `resume`. */
+  hang(): void;
+  resume(): void;
+  /** Closes connections at once; may be called twice. */
+  stop(): Promise<void>;
+}
+
+interface Certificate {
+  readonly folder: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+function makeCertificate(): Certificate {
+  const folder = mkdtempSync(join(tmpdir(), 'hopspan-otlp-sink-'));
+  const certFile = join(folder, 'cert.pem');
+  const keyFile = join(folder, 'key.pem');
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', keyFile];
+  const args = ['req', '-x509', '-days', '2', ...key, '-out', certFile, ...subject];
+  execFileSync('openssl', args, { stdio: 'pipe' });
+  return { folder, certFile, keyFile };
+}
+
+/** google.rpc.Status holding one google.rpc.RetryInfo, as bytes. */
+function retryInfoStatus(code: number, delayMs: number): Buffer {
+  const field = (number: number, body: Buffer) =>
+    Buffer.concat([Buffer.from([(number << 3) | 2, body.length]), body]);
+  const varint = (value: number): number[] =>
+    value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...varint(Math.floor(value / 0x80))];
+  const duration = Buffer.from([
+    8,
+    ...varint(Math.floor(delayMs / 1000)),
+    16,
+    ...varint((delayMs % 1000) * 1_000_000),
+  ]);
+  const any = Buffer.concat([
+    field(1, Buffer.from('type.googleapis.com/google.rpc.RetryInfo')),
+    field(2, field(1, duration)),
+  ]);
+  return Buffer.concat([Buffer.from([8, code]), field(3, any)]);
+}
+
+function serviceDefinition(): ServiceDefinition {
+  const definition = loadSync('opentelemetry/proto/collector/trace/v1/trace_service.proto', {
+    includeDirs: [PROTO_ROOT],
+    longs: String,
+  });
+  const root = loadPackageDefinition(definition);
+  type Tree = { [name: string]: Tree } & { service?: ServiceDefinition };
+  const path = ['opentelemetry', 'proto', 'collector', 'trace', 'v1', 'TraceService'];
+  const service = path.reduce<Tree>((node, name) => node[name] as Tree, root as unknown as Tree).service;
+  if (service === undefined) throw new Error('proto/ holds no TraceService');
+  return service;
+}
+
+function headersOf(metadata: Metadata): Record<string, string> {
+  return Object.fromEntries(Object.entries(metadata.getMap()).map(([key, value]) => [key, String(value)]));
+}
+
+interface Waiter {
+  readonly ready: () => boolean;
+  readonly done: () => void;
+}
+
+/** Starts an OTLP gRPC server in this process, on 127.0.0.1. Stop it, or the process stays. */
+export async function startOtlpSink(options: OtlpSinkOptions = {}): Promise<OtlpSink> {
+  const certificate = options.tls === true ? makeCertificate() : undefined;
+  const spans: OtlpSpan[] = [];
+  const requests: OtlpRequest[] = [];
+  const answers: (() => { code: number; metadata?: Metadata; rejected?: number; message?: string })[] = [];
+  const held: (() => void)[] = [];
+  const waiters = new Set<Waiter>();
+  let hanging = false;
+
+  const wake = () => {
+    for (const waiter of waiters) if (waiter.ready()) waiter.done();
+  };
+
+  const waitFor = (what: string, ready: () => boolean): Promise<void> =>
+    new Promise((resolvePromise, reject) => {
+      if (ready()) {
+        resolvePromise();
+        return;
+      }
+      const waiter: Waiter = {
+        ready,
+        done: () => {
+          clearTimeout(timer);
+          waiters.delete(waiter);
+          resolvePromise();
+        },
+      };
+      const timer = setTimeout(() => {
+        waiters.delete(waiter);
+        reject(
+          new Error(
+            `The sink waited ${WAIT_MS} ms for ${what}; it has ${spans.length} spans of ${requests.length} requests.`,
+          ),
+        );
+      }, WAIT_MS);
+      waiters.add(waiter);
+    });
+
+  const answer = (call: ServerUnaryCall<RawRequest, unknown>, callback: sendUnaryData<unknown>) => {
+    const next = answers.shift()?.() ?? { code: status.OK };
+    const flat = flattenRequest(call.request);
+    requests.push({ headers: headersOf(call.metadata), spans: flat.length, code: next.code });
+    if (next.code !== status.OK) {
+      const metadata = next.metadata ?? new Metadata();
+      callback({ code: next.code, details: `the sink was told to fail with ${next.code}`, metadata });
+    } else {
+      spans.push(...flat);
+      const { rejected, message } = next;
+      callback(
+        null,
+        rejected === undefined ? {} : { partialSuccess: { rejectedSpans: rejected, errorMessage: message } },
+      );
+    }
+    wake();
+  };
+
+  const server = new Server();
+  server.addService(serviceDefinition(), {
+    Export(call: ServerUnaryCall<RawRequest, unknown>, callback: sendUnaryData<unknown>) {
+      if (hanging) held.push(() => answer(call, callback));
+      else answer(call, callback);
+    },
+  });
+  const credentials =
+    certificate === undefined
+      ? ServerCredentials.createInsecure()
+      : ServerCredentials.createSsl(null, [
+          {
+            cert_chain: readFileSync(certificate.certFile),
+            private_key: readFileSync(certificate.keyFile),
+          },
+        ]);
+  const port = await new Promise<number>((resolvePromise, reject) => {
+    server.bindAsync(`127.0.0.1:${options.port ?? 0}`, credentials, (error, bound) =>
+      error ? reject(error) : resolvePromise(bound),
+    );
+  });
+
+  return {
+    port,
+    endpoint: certificate === undefined ? `http://127.0.0.1:${port}` : `https://localhost:${port}`,
+    caFile: certificate?.certFile,
+    received: () => spans,
+    requests: () => requests,
+    waitForSpans: async (count) => {
+      await waitFor(`${count} spans`, () => spans.length >= count);
+      return spans;
+    },
+    waitForRequests: (count) => waitFor(`${count} requests`, () => requests.length >= count),
+    failNext(times, code, retryDelayMs) {
+      for (let n = 0; n < times; n++) {
+        answers.push(() => {
+          const metadata = new Metadata();
+          if (retryDelayMs !== undefined) {
+            metadata.set('grpc-status-details-bin', retryInfoStatus(code, retryDelayMs));
+          }
+          return { code, metadata };
+        });
+      }
+    },
+    rejectNext(times, rejected, message) {
+      for (let n = 0; n < times; n++) answers.push(() => ({ code: status.OK, rejected, message }));
+    },
+    hang() {
+      hanging = true;
+    },
+    resume() {
+      hanging = false;
+      for (const release of held.splice(0)) release();
+    },
+    async stop() {
+      server.forceShutdown();
+      if (certificate !== undefined) rmSync(certificate.folder, { recursive: true, force: true });
+    },
+  };
+}
