@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* A connection's life: where its state lives, its set-up and its end. */
+#ifndef HOPSPAN_CONNECTION_H
+#define HOPSPAN_CONNECTION_H
+
+#include "targets.h"
+
+/* What the last payload on this side was. */
+enum hs_phase {
+	HS_QUIET,   /* nothing yet */
+	HS_REQUEST, /* downstream: read; upstream: written */
+	HS_ANSWER,  /* downstream: written; upstream: read */
+};
+
+/* When unread data first stood in an empty receive queue, and at which sequence number. */
+struct hs_arrival {
+	__u64 ns;
+	__u32 seq;
+	__u32 reserved;
+};
+
+struct hs_connection {
+	struct hs_side_record record; /* what the next emission says; read by the receiver in place */
+	struct hs_arrival arrival;
+	struct hs_arrival previous_arrival; /* data can arrive before the probe of the read before it runs */
+	__u32 seen_rcv_nxt;
+	__u32 phase;
+	__u32 tries;     /* operations whose buffers were looked at in vain */
+	__u32 unclaimed; /* downstream: counted in its thread's hs_thread.unclaimed */
+	__u32 place;     /* own index in the table */
+	__u32 reserved;
+};
+
+_Static_assert(sizeof(struct hs_connection) == 352, "the receiver maps an array of these");
+
+/*
+ * The connection table. The probes write each place in the context of its socket; the receiver maps it
+ * read-only to find exchanges that went quiet. A place is in use while record.connection is not 0.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 65536); /* set by the receiver */
+	__type(key, __u32);
+	__type(value, struct hs_connection);
+} connections SEC(".maps");
+
+/* Places given back. Release pushes, allocation pops; bounded by the table. */
+struct {
+	__uint(type, BPF_MAP_TYPE_STACK);
+	__uint(max_entries, 65536); /* set by the receiver */
+	__uint(value_size, sizeof(__u32));
+} free_places SEC(".maps");
+
+struct hs_place {
+	__u32 number; /* place + 1; 0: this socket's record has been sent */
+};
+
+/* Socket -> place. The probes insert and read; the kernel deletes with the socket. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct hs_place);
+} places SEC(".maps");
+
+/*
+ * (client ISN, server ISN) -> upstream connection, so that the next proxy on this host finds whose
+ * connection it accepted, through address translation too. The upstream side inserts at its handshake,
+ * which precedes the downstream side's; that one reads and deletes. Connections to elsewhere are left to
+ * the LRU.
+ */
+struct hs_isns {
+	__u32 client;
+	__u32 server;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct hs_isns);
+	__type(value, __u64);
+} chains SEC(".maps");
+
+/*
+ * What a thread did, without a clock: the count of its accepts, connects and closes tells which followed
+ * which. `unclaimed` counts its open downstream connections that have led to no upstream connection yet;
+ * `unclaimed_places` is the exclusive or of their places, so that a single one can be found.
+ */
+struct hs_thread {
+	__u64 ops;
+	__u32 unclaimed;
+	__u32 unclaimed_places;
+};
+
+/* tid -> thread. Its own operations insert and write; old threads are left to the LRU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, struct hs_thread);
+} threads SEC(".maps");
+
+static __always_inline bool is_tcp(const struct sock *sk)
+{
+	unsigned short family = sk->__sk_common.skc_family;
+
+	return (family == AF_INET || family == AF_INET6) && sk->sk_protocol == IPPROTO_TCP;
+}
+
+static __always_inline struct tcp_sock *tcp_of(struct sock *sk)
+{
+	return (struct tcp_sock *)bpf_skc_to_tcp_sock(sk);
+}
+
+static __always_inline struct hs_connection *connection_at(__u32 place)
+{
+	return bpf_map_lookup_elem(&connections, &place);
+}
+
+static __always_inline struct hs_connection *connection_of(struct sock *sk)
+{
+	struct hs_place *place = bpf_sk_storage_get(&places, sk, NULL, 0);
+
+	if (!place || !place->number)
+		return NULL;
+	return connection_at(place->number - 1);
+}
+
+/* The current thread with this operation counted; NULL only when memory is short. */
+static __always_inline struct hs_thread *next_op(void)
+{
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	struct hs_thread *thread = bpf_map_lookup_elem(&threads, &tid);
+
+	if (!thread) {
+		struct hs_thread fresh = {};
+
+		bpf_map_update_elem(&threads, &tid, &fresh, BPF_ANY);
+		thread = bpf_map_lookup_elem(&threads, &tid);
+		if (!thread)
+			return NULL;
+	}
+	thread->ops++;
+	return thread;
+}
+
+static __always_inline void claim(struct hs_connection *downstream, struct hs_thread *thread)
+{
+	if (!downstream->unclaimed)
+		return;
+	downstream->unclaimed = 0;
+	thread->unclaimed--;
+	thread->unclaimed_places ^= downstream->place;
+}
+
+/* A downstream connection that is paired or over waits for no connect() any more. */
+static __always_inline void claim_on_own_thread(struct hs_connection *connection)
+{
+	struct hs_thread *thread = bpf_map_lookup_elem(&threads, &connection->record.tid);
+
+	if (thread)
+		claim(connection, thread);
+}
+
+static __always_inline void read_addresses(struct hs_side_record *record, const struct sock *sk)
+{
+	const struct sock_common *common = &sk->__sk_common;
+
+	record->family = common->skc_family;
+	record->local_port = common->skc_num;
+	record->remote_port = bpf_ntohs(common->skc_dport);
+	if (record->family == AF_INET) {
+		__u32 local = common->skc_rcv_saddr, remote = common->skc_daddr;
+
+		__builtin_memcpy(record->local_addr, &local, sizeof(local));
+		__builtin_memcpy(record->remote_addr, &remote, sizeof(remote));
+	} else {
+		bpf_probe_read_kernel(record->local_addr, 16, &common->skc_v6_rcv_saddr);
+		bpf_probe_read_kernel(record->remote_addr, 16, &common->skc_v6_daddr);
+	}
+}
+
+/* ISNs follow from the first unacknowledged and the next expected byte, right after the handshake. */
+static __always_inline void read_isns(struct hs_side_record *record, struct sock *sk)
+{
+	const struct tcp_sock *tp = tcp_of(sk);
+
+	if (!tp)
+		return;
+	record->local_isn = tp->snd_una - 1;
+	record->remote_isn = tp->rcv_nxt - 1;
+}
+
+/* Gives a socket a place in the table. Counts what does not fit and returns NULL. */
+static __always_inline struct hs_connection *track(struct sock *sk, __u8 role)
+{
+	struct hs_place *place = bpf_sk_storage_get(&places, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	__u32 number;
+
+	if (!place) {
+		count(&shared.counters.storage_failed);
+		return NULL;
+	}
+	if (bpf_map_pop_elem(&free_places, &number) != 0) {
+		if (shared.places_used >= config.max_connections ||
+		    (number = __sync_fetch_and_add(&shared.places_used, 1)) >= config.max_connections) {
+			count(&shared.counters.table_full);
+			return NULL;
+		}
+	}
+	struct hs_connection *connection = connection_at(number);
+
+	if (!connection)
+		return NULL;
+	__builtin_memset(connection, 0, sizeof(*connection));
+	connection->record.kind = HS_KIND_SIDE;
+	connection->record.role = role;
+	connection->place = number;
+	connection->record.connection = __sync_fetch_and_add(&shared.connection_ids, 1) + 1;
+	place->number = number + 1;
+	return connection;
+}
+
+static __always_inline void take_thread(struct hs_side_record *record)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+
+	record->tgid = id >> 32;
+	record->tid = (__u32)id;
+	bpf_get_current_comm(record->worker, sizeof(record->worker));
+}
+
+static __always_inline void connection_syn_sent(struct sock *sk)
+{
+	if (!target_of(current_tgid()))
+		return;
+	struct hs_connection *connection = track(sk, HS_UPSTREAM);
+
+	if (!connection)
+		return;
+	connection->record.syn_ns = bpf_ktime_get_ns();
+	take_thread(&connection->record);
+	read_addresses(&connection->record, sk);
+
+	struct hs_thread *thread = next_op();
+
+	if (!thread)
+		return;
+	connection->record.open_op = thread->ops;
+	if (thread->unclaimed != 1)
+		return;
+	struct hs_connection *downstream = connection_at(thread->unclaimed_places);
+
+	if (!downstream || !downstream->unclaimed)
+		return;
+	connection->record.candidate = downstream->record.connection;
+	claim(downstream, thread);
+}
+
+static __always_inline void connection_established(struct sock *sk, int from)
+{
+	struct hs_connection *connection;
+
+	if (from == TCP_SYN_SENT) {
+		connection = connection_of(sk);
+		if (!connection)
+			return;
+	} else {
+		if (!is_listen_port(sk->__sk_common.skc_num))
+			return;
+		connection = track(sk, HS_DOWNSTREAM);
+		if (!connection)
+			return;
+	}
+	struct hs_side_record *record = &connection->record;
+
+	record->established_ns = bpf_ktime_get_ns();
+	read_addresses(record, sk);
+	read_isns(record, sk);
+	connection->seen_rcv_nxt = record->remote_isn + 1;
+
+	struct hs_isns isns;
+
+	if (from == TCP_SYN_SENT) {
+		isns.client = record->local_isn;
+		isns.server = record->remote_isn;
+		bpf_map_update_elem(&chains, &isns, &record->connection, BPF_ANY);
+	} else {
+		isns.client = record->remote_isn;
+		isns.server = record->local_isn;
+		__u64 *upstream = bpf_map_lookup_elem(&chains, &isns);
+
+		if (upstream) {
+			record->chained = *upstream;
+			bpf_map_delete_elem(&chains, &isns);
+		}
+	}
+}
+
+/* A watched process uses a socket that is older than the probes. */
+static __always_inline struct hs_connection *take_up(struct sock *sk)
+{
+	if (!target_of(current_tgid()))
+		return NULL;
+	struct hs_place *place = bpf_sk_storage_get(&places, sk, NULL, 0);
+
+	if (place) /* its last record has been sent, or the table was full */
+		return NULL;
+	struct hs_connection *connection =
+		track(sk, is_listen_port(sk->__sk_common.skc_num) ? HS_DOWNSTREAM : HS_UPSTREAM);
+
+	if (!connection)
+		return NULL;
+	connection->record.flags = HS_PREEXISTING;
+	take_thread(&connection->record);
+	read_addresses(&connection->record, sk);
+	return connection;
+}
+
+static __always_inline void release(struct hs_place *place, struct hs_connection *connection)
+{
+	connection->record.connection = 0;
+	place->number = 0;
+	bpf_map_push_elem(&free_places, &connection->place, BPF_ANY);
+}
+
+/* The thread that lets go of the socket, once: at close(), or at the abort that close() makes. */
+static __always_inline void note_close(struct hs_connection *connection)
+{
+	struct hs_side_record *record = &connection->record;
+	__u64 id = bpf_get_current_pid_tgid();
+
+	if (record->close_op || id >> 32 != record->tgid)
+		return;
+	struct hs_thread *thread = next_op();
+
+	if (!thread)
+		return;
+	record->close_op = thread->ops;
+	record->close_tid = (__u32)id;
+}
+
+static __always_inline void connection_state(struct sock *sk, int from, int to)
+{
+	struct hs_connection *connection = connection_of(sk);
+
+	if (!connection)
+		return;
+	struct hs_side_record *record = &connection->record;
+	__u64 now = bpf_ktime_get_ns();
+
+	switch (to) {
+	case TCP_CLOSE_WAIT:
+	case TCP_CLOSING:
+		record->fin_received_ns = now;
+		break;
+	case TCP_FIN_WAIT1:
+	case TCP_LAST_ACK:
+		record->fin_sent_ns = now;
+		if (sk->sk_shutdown == SHUTDOWN_MASK)
+			note_close(connection);
+		break;
+	case TCP_CLOSE:
+		record->closed_ns = now;
+		record->closed_from = from;
+		record->error = sk->sk_err;
+		/* The answer to our FIN goes straight to a time-wait socket (tcp_time_wait()). */
+		if (from == TCP_FIN_WAIT2 && !record->error && !record->fin_received_ns)
+			record->fin_received_ns = now;
+		if (from != TCP_FIN_WAIT2 && from != TCP_LAST_ACK && from != TCP_CLOSING && !record->error)
+			note_close(connection);
+		break;
+	}
+}
+
+/*
+ * accept() asks the new socket for its peer's name (inet_accept -> inet_getname) in the accepting
+ * process; a later getpeername() finds the time already set.
+ */
+static __always_inline void connection_accepted(struct bpf_sock *sk)
+{
+	struct hs_place *place = bpf_sk_storage_get(&places, sk, NULL, 0);
+
+	if (!place || !place->number)
+		return;
+	struct hs_connection *connection = connection_at(place->number - 1);
+
+	if (!connection || connection->record.role != HS_DOWNSTREAM || connection->record.accepted_ns)
+		return;
+	if (connection->record.flags & HS_PREEXISTING)
+		return;
+	if (!target_of(current_tgid())) {
+		release(place, connection); /* another process, or namespace, with this port */
+		return;
+	}
+	connection->record.accepted_ns = bpf_ktime_get_ns();
+	take_thread(&connection->record);
+
+	struct hs_thread *thread = next_op();
+
+	if (!thread)
+		return;
+	connection->record.open_op = thread->ops;
+	connection->unclaimed = 1;
+	thread->unclaimed++;
+	thread->unclaimed_places ^= connection->place;
+}
+
+#endif

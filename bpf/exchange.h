@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* Exchanges on one side of a hop: where they begin and end, and what they sum up. */
+#ifndef HOPSPAN_EXCHANGE_H
+#define HOPSPAN_EXCHANGE_H
+
+#include "pairing.h"
+
+static __always_inline void emit(struct hs_connection *connection, struct sock *sk)
+{
+	struct hs_side_record *record = &connection->record;
+	const struct tcp_sock *tp = tcp_of(sk);
+
+	if (tp) {
+		record->srtt_us = tp->srtt_us >> 3; /* kept eightfold, net/ipv4/tcp_input.c */
+		record->retransmits = tp->total_retrans;
+		record->out_of_order = tp->rcv_ooopack;
+		record->unacked_bytes = tp->write_seq - tp->snd_una;
+	}
+	if (bpf_ringbuf_output(&records, record, sizeof(*record), BPF_RB_NO_WAKEUP) != 0)
+		count(&shared.counters.ring_full);
+}
+
+/* Ends the exchange under way, if any, and begins the next. */
+static __always_inline void begin_exchange(struct hs_connection *connection, struct sock *sk)
+{
+	struct hs_side_record *record = &connection->record;
+
+	if (record->flags & HS_EXCHANGE)
+		emit(connection, sk);
+	record->flags = (record->flags & HS_PREEXISTING) | HS_EXCHANGE;
+	record->exchange++;
+	record->arrived_ns = 0;
+	record->first_read_ns = record->last_read_ns = 0;
+	record->first_write_ns = record->last_write_ns = 0;
+	record->bytes_read = record->bytes_written = 0;
+	record->reads = record->writes = 0;
+}
+
+/* `request`: these bytes go from downstream to upstream. */
+static __always_inline void turn(struct hs_connection *connection, struct sock *sk, bool request)
+{
+	if (request) {
+		if (connection->phase != HS_REQUEST)
+			begin_exchange(connection, sk);
+		connection->phase = HS_REQUEST;
+		return;
+	}
+	if (connection->phase == HS_QUIET) {
+		begin_exchange(connection, sk);
+		connection->record.flags |= HS_SERVER_FIRST;
+	}
+	connection->phase = HS_ANSWER;
+}
+
+static __always_inline void exchange_read(struct sock *sk, int bytes)
+{
+	struct hs_connection *connection = connection_of(sk);
+
+	if (!connection && !(connection = take_up(sk)))
+		return;
+	struct hs_side_record *record = &connection->record;
+	__u64 now = bpf_ktime_get_ns();
+
+	if (!record->tgid) /* accepted unseen */
+		take_thread(record);
+	turn(connection, sk, record->role == HS_DOWNSTREAM);
+	if (!record->first_read_ns) {
+		const struct tcp_sock *tp = tcp_of(sk);
+		__u32 start = tp ? tp->copied_seq - bytes : 0;
+
+		record->first_read_ns = now;
+		/* The newest arrival whose first byte is not behind what was read here. */
+		if (connection->arrival.ns && (__s32)(connection->arrival.seq - start) <= 0)
+			record->arrived_ns = connection->arrival.ns;
+		else
+			record->arrived_ns = connection->previous_arrival.ns;
+	}
+	record->last_read_ns = now;
+	record->bytes_read += bytes;
+	record->total_read += bytes;
+	record->reads++;
+	if (!record->peer)
+		note_buffers(connection, bytes);
+}
+
+static __always_inline void exchange_written(struct sock *sk, int bytes)
+{
+	struct hs_connection *connection = connection_of(sk);
+
+	if (!connection && !(connection = take_up(sk)))
+		return;
+	struct hs_side_record *record = &connection->record;
+	__u64 now = bpf_ktime_get_ns();
+
+	turn(connection, sk, record->role == HS_UPSTREAM);
+	if (!record->first_write_ns)
+		record->first_write_ns = now;
+	record->last_write_ns = now;
+	record->bytes_written += bytes;
+	record->total_written += bytes;
+	record->writes++;
+	if (!record->peer)
+		pair_by_buffer(connection);
+}
+
+/* New data, or a FIN, is in the receive queue. In softirq, or in the owner's context from the backlog. */
+static __always_inline void exchange_arrival(struct sock *sk)
+{
+	struct hs_connection *connection = connection_of(sk);
+
+	if (!connection)
+		return;
+	const struct tcp_sock *tp = tcp_of(sk);
+
+	if (!tp || tp->rcv_nxt == connection->seen_rcv_nxt)
+		return;
+	__u32 next = tp->rcv_nxt, copied = tp->copied_seq;
+
+	if ((__s32)(copied - connection->seen_rcv_nxt) >= 0 || !connection->arrival.ns) {
+		connection->previous_arrival = connection->arrival;
+		connection->arrival.seq = copied;
+		connection->arrival.ns = bpf_ktime_get_ns();
+	}
+	connection->seen_rcv_nxt = next;
+}
+
+/* TCP has finished and the proxy has let go of the socket. */
+static __always_inline void connection_released(struct sock *sk)
+{
+	struct hs_place *place = bpf_sk_storage_get(&places, sk, NULL, 0);
+
+	if (!place || !place->number)
+		return;
+	struct hs_connection *connection = connection_at(place->number - 1);
+
+	if (!connection)
+		return;
+	note_close(connection);
+	claim_on_own_thread(connection);
+	connection->record.released_ns = bpf_ktime_get_ns();
+	connection->record.flags |= HS_ENDED;
+	emit(connection, sk);
+	release(place, connection);
+}
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/*
+ * Pairing by buffer: a proxy that relays bytes sends from the memory into which it received. The first
+ * receives of an unpaired connection note their addresses; the first sends of an unpaired connection on
+ * the proxy's other side look them up. A pair, once found, is for the connections' life.
+ */
+#ifndef HOPSPAN_PAIRING_H
+#define HOPSPAN_PAIRING_H
+
+#include "compat.h"
+#include "connection.h"
+
+#define HS_MAX_IOVECS 8
+#define HS_MAX_TRIES 64
+
+struct hs_buffer_key {
+	__u64 address;
+	__u32 tgid;
+	__u32 reserved;
+};
+
+struct hs_buffer_note {
+	__u64 connection;
+	__u64 sample; /* the first bytes, against an address that was used anew */
+	__u32 sample_len;
+	__u32 place;
+};
+
+/* Buffer address -> the unpaired connection received there last. Receives insert, sends read and delete. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 32768);
+	__type(key, struct hs_buffer_key);
+	__type(value, struct hs_buffer_note);
+} buffers SEC(".maps");
+
+struct user_iovec {
+	__u64 base;
+	__u64 len;
+};
+
+/* struct user_msghdr of a 64-bit process */
+struct user_message {
+	__u64 name;
+	__u64 name_len;
+	__u64 iov;
+	__u64 iov_len;
+};
+
+struct hs_buffers {
+	struct user_iovec single;
+	__u64 iov; /* user address of the array, 0: `single` is all */
+	__u64 iov_count;
+};
+
+static __always_inline bool user_buffers(struct hs_buffers *out)
+{
+	struct hs_syscall call;
+	struct user_message message;
+
+	if (!current_syscall(&call))
+		return false;
+	switch (buffer_shape(&call)) {
+	case HS_SHAPE_BUFFER:
+		out->single.base = call.arg1;
+		out->single.len = call.arg2;
+		out->iov = 0;
+		out->iov_count = 1;
+		return true;
+	case HS_SHAPE_IOVEC:
+		out->iov = call.arg1;
+		out->iov_count = call.arg2;
+		return true;
+	case HS_SHAPE_MSGHDR:
+		if (bpf_probe_read_user(&message, sizeof(message), (void *)call.arg1) != 0)
+			return false;
+		out->iov = message.iov;
+		out->iov_count = message.iov_len;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static __always_inline bool nth_buffer(const struct hs_buffers *all, __u32 n, struct user_iovec *out)
+{
+	if (n >= all->iov_count)
+		return false;
+	if (!all->iov) {
+		*out = all->single;
+		return true;
+	}
+	return bpf_probe_read_user(out, sizeof(*out), (void *)(all->iov + n * sizeof(*out))) == 0;
+}
+
+/* Up to eight bytes at a user address; returns how many. */
+static __always_inline __u32 sample_bytes(__u64 *sample, __u64 base, __u64 len)
+{
+	*sample = 0;
+	if (len >= sizeof(*sample))
+		return bpf_probe_read_user(sample, sizeof(*sample), (void *)base) == 0 ? 8 : 0;
+	__u32 n = len & 7;
+
+	if (!n || bpf_probe_read_user(sample, n, (void *)base) != 0)
+		return 0;
+	return n;
+}
+
+static __always_inline bool same_bytes(__u64 a, __u32 a_len, __u64 b, __u32 b_len)
+{
+	__u32 n = a_len < b_len ? a_len : b_len;
+
+	if (!n)
+		return false;
+	if (n >= 8)
+		return a == b;
+	return ((a ^ b) & ((1ULL << (n * 8)) - 1)) == 0;
+}
+
+static __always_inline void note_buffers(struct hs_connection *connection, __u64 left)
+{
+	struct hs_buffers all = {};
+	struct hs_buffer_key key = {};
+	struct hs_buffer_note note = {};
+
+	if (connection->tries >= HS_MAX_TRIES || !user_buffers(&all))
+		return;
+	connection->tries++;
+	key.tgid = connection->record.tgid;
+	note.connection = connection->record.connection;
+	note.place = connection->place;
+	for (__u32 i = 0; i < HS_MAX_IOVECS && left > 0; i++) {
+		struct user_iovec buffer;
+
+		if (!nth_buffer(&all, i, &buffer))
+			return;
+		if (!buffer.len)
+			continue;
+		__u64 filled = buffer.len < left ? buffer.len : left;
+
+		key.address = buffer.base;
+		note.sample_len = sample_bytes(&note.sample, buffer.base, filled);
+		bpf_map_update_elem(&buffers, &key, &note, BPF_ANY);
+		left -= filled;
+	}
+}
+
+/* True when the note names a live, unpaired connection of the other side whose bytes stand here. */
+static __always_inline bool believe(struct hs_connection *sender, struct hs_connection *receiver,
+				    const struct hs_buffer_note *note, const struct user_iovec *buffer)
+{
+	__u64 sample;
+	__u32 sample_len;
+
+	if (receiver->record.connection != note->connection || receiver->record.role == sender->record.role)
+		return false;
+	if (receiver->record.peer) {
+		count(&shared.counters.pair_conflicts);
+		return false;
+	}
+	sample_len = sample_bytes(&sample, buffer->base, buffer->len);
+	if (!same_bytes(sample, sample_len, note->sample, note->sample_len)) {
+		count(&shared.counters.sample_mismatches);
+		return false;
+	}
+	return true;
+}
+
+static __always_inline void pair_by_buffer(struct hs_connection *sender)
+{
+	struct hs_buffers all = {};
+	struct hs_buffer_key key = {};
+
+	if (sender->tries >= HS_MAX_TRIES || !user_buffers(&all))
+		return;
+	sender->tries++;
+	key.tgid = sender->record.tgid;
+	for (__u32 i = 0; i < HS_MAX_IOVECS; i++) {
+		struct user_iovec buffer;
+
+		if (!nth_buffer(&all, i, &buffer))
+			return;
+		key.address = buffer.base;
+		struct hs_buffer_note *note = bpf_map_lookup_elem(&buffers, &key);
+
+		if (!note)
+			continue;
+		struct hs_connection *receiver = connection_at(note->place);
+
+		if (!receiver || !believe(sender, receiver, note, &buffer))
+			continue;
+		sender->record.peer = receiver->record.connection;
+		sender->record.pairing = HS_PAIRING_BUFFER;
+		receiver->record.peer = sender->record.connection;
+		receiver->record.pairing = HS_PAIRING_BUFFER;
+		bpf_map_delete_elem(&buffers, &key);
+		claim_on_own_thread(sender->record.role == HS_DOWNSTREAM ? sender : receiver);
+		return;
+	}
+}
+
+#endif

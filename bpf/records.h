@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/*
+ * Layout shared with TypeScript. src/records.gen.ts is generated from the BTF of these types; a test
+ * regenerates and compares. All times are CLOCK_MONOTONIC nanoseconds; 0 means "did not happen".
+ */
+#ifndef HOPSPAN_RECORDS_H
+#define HOPSPAN_RECORDS_H
+
+#define HS_COMM_LEN 16
+#define HS_NAME_LEN 64
+
+enum hs_kind {
+	HS_KIND_SIDE = 1,    /* struct hs_side_record */
+	HS_KIND_PROCESS = 2, /* struct hs_process_record */
+};
+
+/* Which end of the proxy a connection is, as Envoy means the words. */
+enum hs_role {
+	HS_DOWNSTREAM = 1,
+	HS_UPSTREAM = 2,
+};
+
+/* Evidence that set `peer`. */
+enum hs_pairing {
+	HS_PAIRING_NONE = 0,
+	HS_PAIRING_BUFFER = 1,
+};
+
+enum hs_side_flags {
+	HS_PREEXISTING = 1 << 0, /* first seen in mid-life: set-up unknown */
+	HS_ENDED = 1 << 1,       /* last record of this connection: socket released, TCP finished */
+	HS_EXCHANGE = 1 << 2,    /* the exchange part is filled */
+	HS_SERVER_FIRST = 1 << 3, /* the exchange began with answer bytes */
+	HS_SNAPSHOT = 1 << 4,    /* copied by the receiver from the connection table; the exchange went quiet */
+};
+
+/*
+ * One side of one exchange, and the connection that carries it. Emitted when the exchange ends (the next
+ * request begins, or the socket is released), so each record can be understood without any other.
+ */
+struct hs_side_record {
+	__u32 kind;
+	__u32 flags;
+	__u64 connection; /* unique while the probes are loaded, from 1 */
+	__u64 peer;       /* connection on the other side of the proxy, 0 while unpaired */
+	/*
+	 * Upstream: the one downstream connection on this thread that was accepted, had not led to another
+	 * connection yet and was unpaired at connect(); 0 when there was none or a choice.
+	 */
+	__u64 candidate;
+	__u64 chained;    /* downstream: the watched upstream connection at the other end of this one */
+	/* set-up */
+	__u64 syn_ns;         /* upstream: SYN sent */
+	__u64 established_ns; /* handshake done */
+	__u64 accepted_ns;    /* downstream: taken from the accept queue */
+	/* exchange */
+	__u64 arrived_ns; /* first byte that this exchange read was in the receive queue */
+	__u64 first_read_ns;
+	__u64 last_read_ns;
+	__u64 first_write_ns;
+	__u64 last_write_ns;
+	__u64 bytes_read;
+	__u64 bytes_written;
+	__u64 total_read; /* since the connection was first seen, this exchange included */
+	__u64 total_written;
+	/* end */
+	__u64 fin_received_ns;
+	__u64 fin_sent_ns;
+	__u64 closed_ns;   /* TCP_CLOSE reached */
+	__u64 released_ns; /* socket destroyed: the proxy let go and TCP has finished */
+	/* Positions in the thread's sequence of accepts, connects and closes (struct hs_thread). */
+	__u64 open_op;
+	__u64 close_op;
+	__u32 tgid;
+	__u32 tid; /* thread that accepted or connected */
+	__u32 close_tid;
+	__u32 exchange; /* from 1 */
+	__u32 reads;
+	__u32 writes;
+	__u32 local_isn; /* initial sequence numbers; valid unless preexisting */
+	__u32 remote_isn;
+	__u32 srtt_us;
+	__u32 retransmits;
+	__u32 out_of_order;
+	__u32 unacked_bytes;
+	__u8 local_addr[16]; /* IPv4 in the first four bytes */
+	__u8 remote_addr[16];
+	__u16 local_port;
+	__u16 remote_port;
+	__u16 family; /* AF_INET or AF_INET6 */
+	__u16 error;  /* sk_err at TCP_CLOSE, an errno */
+	__u8 role;
+	__u8 pairing;
+	__u8 closed_from; /* TCP state left for TCP_CLOSE */
+	__u8 reserved[5];
+	char worker[HS_COMM_LEN]; /* thread name */
+};
+
+enum hs_process_event {
+	HS_PROCESS_EXEC = 1,
+	HS_PROCESS_FORK = 2,
+	HS_PROCESS_EXIT = 3,
+	HS_PROCESS_LISTEN = 4, /* became a target by listening on a target's port */
+};
+
+struct hs_process_record {
+	__u32 kind;
+	__u32 event;
+	__u64 time_ns;
+	__u32 tgid;
+	__u32 parent_tgid; /* fork */
+	__u32 target;      /* index in the configuration */
+	__u32 reserved;
+	char name[HS_NAME_LEN]; /* exec: basename of the file */
+};
+
+/* Loss and surprise, counted where they happen; all must stay zero in a healthy run. */
+struct hs_counters {
+	__u64 ring_full;         /* records that did not fit in the ring */
+	__u64 table_full;        /* connections without a place in the table */
+	__u64 storage_failed;    /* socket storage could not be allocated */
+	__u64 targets_full;      /* processes that did not fit in the target map */
+	__u64 pair_conflicts;    /* buffer evidence that named an already paired connection */
+	__u64 sample_mismatches; /* same address, other bytes: a reused buffer, not believed */
+};
+
+/* Set before load, read-only after. */
+struct hs_config {
+	__u32 max_connections;
+	__u32 reserved;
+};
+
+/* The writable global data, mapped by the receiver. */
+struct hs_shared {
+	struct hs_counters counters;
+	__u64 connection_ids; /* last one given */
+	__u32 places_used;    /* places handed out at least once */
+	__u32 reserved;
+	/*
+	 * One bit per local port on which some target listens, so that a connection can be tracked from its
+	 * handshake, before any process has accepted it. A port of the same number in another network
+	 * namespace costs a place in the table until its acceptor is known. Receiver and listen set bits;
+	 * none is cleared.
+	 */
+	__u64 listen_ports[1024];
+};
+
+_Static_assert(sizeof(struct hs_side_record) == 296, "layout shared with TypeScript");
+_Static_assert(sizeof(struct hs_process_record) == 96, "layout shared with TypeScript");
+
+#endif
