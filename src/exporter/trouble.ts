@@ -13,6 +13,7 @@ export class Trouble {
   #reason = '';
   #lastMs = Number.NEGATIVE_INFINITY;
   #cancel: (() => void) | undefined;
+  #closed = false;
 
   constructor(clock: Clock, tell: (reason: string) => void) {
     this.#clock = clock;
@@ -22,18 +23,24 @@ export class Trouble {
   /** It happened (again). */
   note(reason: string): void {
     this.#reason = reason;
-    if (this.#cancel !== undefined) return;
+    if (this.#closed || this.#cancel !== undefined) return;
     const waitMs = this.#lastMs + WARN_EVERY_MS - this.#clock.now();
     if (waitMs <= 0) this.#say();
     else this.#cancel = this.#clock.after(waitMs, () => this.#say());
   }
 
-  /** Says what has not been said yet, and forgets what is over. */
-  settle(sayRest: boolean): void {
-    const unsaid = this.#cancel !== undefined;
+  /** It is over: what was not said yet need not be. */
+  recovered(): void {
     this.#cancel?.();
     this.#cancel = undefined;
+  }
+
+  /** Says what was not said yet if `sayRest`, and then nothing any more. */
+  close(sayRest: boolean): void {
+    const unsaid = this.#cancel !== undefined;
+    this.recovered();
     if (unsaid && sayRest) this.#say();
+    this.#closed = true;
   }
 
   #say(): void {

@@ -14,9 +14,10 @@ export interface OtlpTarget {
  * @throws HopspanError CONFIG_INVALID
  */
 export function parseEndpoint(endpoint: string, insecure: boolean): OtlpTarget {
+  const socket = /^unix:(?:\/\/)?(.+)$/i.exec(endpoint.trim())?.[1];
+  if (socket !== undefined && socket !== '//') return { address: `unix:${socket}`, plainText: true };
   const [, scheme, rest = ''] = /^(?:([a-z][a-z0-9+.-]*):\/\/)?(.*)$/i.exec(endpoint.trim()) ?? [];
   const kind = scheme?.toLowerCase();
-  if (kind === 'unix' && rest !== '') return { address: `unix:${rest}`, plainText: true };
   const authority = /^(\[[0-9a-f:.]+\]|[^\s:/[\]@]+)(?::(\d{1,5}))?(?:\/.*)?$/i.exec(rest);
   const port = Number(authority?.[2] ?? DEFAULT_PORT);
   const known = kind === undefined || kind === 'http' || kind === 'https';

@@ -179,7 +179,7 @@ class OtlpExporter implements Exporter {
     this.#downSinceMs = undefined;
     this.#lostConnection = false;
     this.#backoff.reset();
-    this.#outage.settle(false);
+    this.#outage.recovered();
     const { waiting, dropped } = this.#counts;
     this.#log.info(
       `${this.#who} answers again after ${seconds} s: ${spanCount(waiting)} waiting, ${dropped} dropped so far.`,
@@ -222,14 +222,14 @@ class OtlpExporter implements Exporter {
     this.#phase = 'closed';
     this.#onDrained = undefined;
     this.#cancelTimers();
-    this.#outage.settle(false);
+    this.#outage.close(false);
     if (!inTime) {
       const left = this.#counts.waiting;
       this.#counts.dropped += left;
       this.#queue.clear();
-      this.#drops.settle(false);
+      this.#drops.close(false);
       this.#warn(`did not take the last ${spanCount(left)} within ${timeoutMs / 1000} s`);
-    } else this.#drops.settle(true);
+    } else this.#drops.close(true);
     this.#client?.close();
   }
 }

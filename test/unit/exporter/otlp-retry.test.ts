@@ -145,6 +145,7 @@ describe('endpoint', () => {
     ['collector:4317', false, 'collector:4317', false],
     ['collector:4317', true, 'collector:4317', true],
     ['https://collector:4317', true, 'collector:4317', false],
+    ['unix:/run/otlp.sock', false, 'unix:/run/otlp.sock', true],
     ['unix:///run/otlp.sock', false, 'unix:/run/otlp.sock', true],
   ] as const) {
     test(`${endpoint}${insecure ? ' (insecure)' : ''} is ${address}`, () => {

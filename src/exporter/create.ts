@@ -1,0 +1,23 @@
+import type { ExporterConfig } from '../config/types.ts';
+import { type ConsoleStream, createConsoleExporter } from './console/console-exporter.ts';
+import type { Exporter } from './exporter.ts';
+import { createFileExporter } from './file/file-exporter.ts';
+import type { ExporterLog } from './log.ts';
+import { createOtlpExporter } from './otlp/otlp-exporter.ts';
+
+export interface ExporterDeps {
+  readonly log: ExporterLog;
+  readonly stdout: ConsoleStream;
+}
+
+/** Makes the exporter that a configuration names; nothing is opened before its `start`. */
+export function createExporter(config: ExporterConfig, { log, stdout }: ExporterDeps): Exporter {
+  switch (config.type) {
+    case 'otlp':
+      return createOtlpExporter(config.name, config, { log });
+    case 'console':
+      return createConsoleExporter(config.name, config, { log, stream: stdout });
+    case 'file':
+      return createFileExporter(config.name, config, { log });
+  }
+}
