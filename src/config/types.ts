@@ -1,3 +1,5 @@
+import type { OtlpOptions } from '../exporter/otlp/options.ts';
+
 /**
  * One way to say which processes are watched: by the executable's basename, by its absolute path, by process
  * id, or by a TCP port on which the process listens.
@@ -27,37 +29,10 @@ export interface EbpfReceiverConfig {
   readonly phaseFloorNs: number;
 }
 
-export interface OtlpTlsConfig {
-  /** Plain text instead of TLS: what the endpoint's scheme says, else what was configured. */
-  readonly insecure: boolean;
-  readonly caFile?: string;
-  /** Present if and only if `keyFile` is. */
-  readonly certFile?: string;
-  readonly keyFile?: string;
-  readonly serverNameOverride?: string;
-}
-
-export interface OtlpExporterConfig {
+/** `endpoint` always has its scheme here (`unix:` aside), and `tls.insecure` agrees with it. */
+export interface OtlpExporterConfig extends OtlpOptions {
   readonly type: 'otlp';
   readonly name: string;
-  /** For people: always with scheme and port, `http://localhost:4317`. */
-  readonly endpoint: string;
-  /** For the gRPC channel: `HOST:PORT`, IPv6 hosts in brackets. */
-  readonly address: string;
-  /** Names in lower case, as gRPC sends them. */
-  readonly headers: Readonly<Record<string, string>>;
-  readonly compression: 'none' | 'gzip';
-  /** Limit of one export call. */
-  readonly timeoutMs: number;
-  readonly tls: OtlpTlsConfig;
-  readonly sendingQueue: { /** In spans. */ readonly queueSize: number };
-  readonly retryOnFailure: {
-    readonly enabled: boolean;
-    readonly initialIntervalMs: number;
-    readonly maxIntervalMs: number;
-    /** After this long a batch is given up; 0 means never. */
-    readonly maxElapsedTimeMs: number;
-  };
 }
 
 export interface ConsoleExporterConfig {

@@ -1,0 +1,110 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { escapeControl } from '../telemetry/escape.ts';
+import { buildConsole, buildEbpf, buildFile, buildOtlp, buildTelemetry } from './build.ts';
+import { type Check, mappingAt, parsePart } from './check.ts';
+import { checkMapping, readComponents, refuseProcessors } from './components.ts';
+import { readDocument } from './document.ts';
+import { configInvalid, remarkLines } from './mistakes.ts';
+import { type OtlpEnv, readOtlpEnv, readResourceEnv } from './otel-env.ts';
+import { checkOtlp } from './otlp-checks.ts';
+import { readPipelines } from './pipelines.ts';
+import { EXPORTERS, RECEIVERS, TELEMETRY } from './schema.ts';
+import { checkTargets } from './targets.ts';
+import type { Config, ConfigWithWarnings, ExporterConfig } from './types.ts';
+
+const FILE_LIMIT_BYTES = 1024 * 1024;
+
+/**
+ * Reads a configuration file of at most 1 MiB. Warnings, one line each, go to `onWarning`.
+ * Throws CONFIG_INVALID whose message has a line for every mistake: `FILE:LINE:COLUMN: found …, expected …`.
+ */
+export function loadConfig(path: string, env: NodeJS.ProcessEnv, onWarning?: (line: string) => void): Config {
+  const { config, warnings } = parseConfig(readText(path), path, env);
+  for (const warning of warnings) onWarning?.(warning);
+  return config;
+}
+
+/** As `loadConfig`, from text; `fileName` is only what messages call it. */
+export function parseConfig(text: string, fileName: string, env: NodeJS.ProcessEnv): ConfigWithWarnings {
+  const document = readDocument(text, env);
+  const check: Check = { document, mistakes: [...document.mistakes], warnings: [...document.warnings] };
+  const config = document.broken ? undefined : readConfig(check, env);
+  if (!config || check.mistakes.length > 0) {
+    throw configInvalid(remarkLines(check.mistakes, fileName, document.lines));
+  }
+  return { config, warnings: remarkLines(check.warnings, fileName, document.lines) };
+}
+
+function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
+  if (!checkMapping(check, [], ['receivers', 'exporters', 'service'], ['processors'])) return undefined;
+  const receivers = readComponents(check, 'receivers', RECEIVERS);
+  checkTargets(check);
+  const exporters = readComponents(check, 'exporters', EXPORTERS);
+  refuseProcessors(check);
+  const hasService = checkMapping(check, ['service'], ['pipelines'], ['telemetry']);
+  const pipelines = hasService ? readPipelines(check) : [];
+  const telemetry = parsePart(check, TELEMETRY, mappingAt(check, ['service'])?.telemetry, [
+    'service',
+    'telemetry',
+  ]);
+  const resource = readResourceEnv(env, check.mistakes);
+  const used = (role: 'receivers' | 'exporters') => new Set(pipelines.flatMap((pipeline) => pipeline[role]));
+  const [usedReceivers, usedExporters] = [used('receivers'), used('exporters')];
+  const builtExporters = exporters.map((exporter) => buildExporter(check, exporter, env));
+  if (!telemetry || check.mistakes.length > 0) return undefined;
+  return {
+    receivers: receivers
+      .filter(({ name }) => usedReceivers.has(name))
+      .map(({ name, parsed }) => buildEbpf(name, parsed, resource.serviceName)),
+    exporters: builtExporters.filter(({ name }) => usedExporters.has(name)),
+    pipelines,
+    telemetry: buildTelemetry(telemetry),
+    resourceAttributes: resource.attributes,
+  };
+}
+
+type ParsedExporter = ReturnType<typeof readComponents<typeof EXPORTERS>>[number];
+
+function buildExporter(check: Check, exporter: ParsedExporter, env: NodeJS.ProcessEnv): ExporterConfig {
+  const { name } = exporter;
+  switch (exporter.type) {
+    case 'console':
+      return buildConsole(name, exporter.parsed);
+    case 'file':
+      return buildFile(name, exporter.parsed);
+    case 'otlp': {
+      const { parsed } = exporter;
+      const fromEnv: OtlpEnv = parsed.endpoint === undefined ? readOtlpEnv(env, check.mistakes) : {};
+      const built = buildOtlp(name, parsed, fromEnv);
+      checkOtlp(check, parsed, built);
+      return built;
+    }
+  }
+}
+
+/** Reads no more than the limit, so that an endless file such as /dev/zero is refused, too. */
+function readText(path: string): string {
+  const buffer = Buffer.alloc(FILE_LIMIT_BYTES + 1);
+  const name = escapeControl(path);
+  let length = 0;
+  try {
+    const file = openSync(path, 'r');
+    try {
+      for (let count = -1; count !== 0 && length < buffer.length; length += count) {
+        count = readSync(file, buffer, length, buffer.length - length, null);
+      }
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    const reason = escapeControl(error instanceof Error ? error.message : String(error));
+    throw configInvalid([`${name}: found no file that can be read (${reason}), expected a YAML file`]);
+  }
+  if (length > FILE_LIMIT_BYTES)
+    throw configInvalid([`${name}: found more than 1 MiB, expected a smaller file`]);
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(buffer.subarray(0, length));
+  } catch {
+    throw configInvalid([`${name}: found bytes that are not UTF-8, expected a text file`]);
+  }
+}

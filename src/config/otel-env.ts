@@ -1,0 +1,175 @@
+import { found, type Remark } from './mistakes.ts';
+import { ENDPOINT_RULE, FILE_RULE, HEADER_NAME_RULE, HEADER_VALUE_RULE } from './otlp-rules.ts';
+import { applyRule, oneOfRule, type Rule } from './rules.ts';
+import { SERVICE_NAME_RULE } from './target-rules.ts';
+
+/**
+ * What OTEL_EXPORTER_OTLP_* say (OpenTelemetry specification, "OTLP Exporter Configuration Options"); the
+ * forms with TRACES come first, and a variable that is empty counts as unset.
+ */
+export interface OtlpEnv {
+  readonly endpoint?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly compression?: 'none' | 'gzip';
+  readonly timeoutMs?: number;
+  readonly insecure?: boolean;
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+}
+
+const TIMEOUT_RULE: Rule<number> = {
+  expected: 'whole milliseconds from 1 to 3600000',
+  parse: (value) => {
+    const ms = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : 0;
+    return ms >= 1 && ms <= 3_600_000 ? ms : undefined;
+  },
+};
+
+/** "true" in any case is true, anything else the specification wants read as false, with a warning: here a mistake. */
+const BOOLEAN_RULE: Rule<boolean> = {
+  expected: 'true or false',
+  parse: (value) => {
+    const text = String(value).toLowerCase();
+    return text === 'true' ? true : text === 'false' ? false : undefined;
+  },
+};
+
+const PROTOCOL_RULE: Rule<string> = {
+  ...oneOfRule('grpc'),
+  expected: 'grpc, the only protocol that hopspan speaks (port 4317 of most receivers)',
+};
+
+/** Set and not empty, without the spaces around it. */
+export function variable(env: NodeJS.ProcessEnv, name: string): string | undefined {
+  const value = env[name]?.trim();
+  return value === '' ? undefined : value;
+}
+
+/** Reads the OTLP exporter's variables. */
+export function readOtlpEnv(env: NodeJS.ProcessEnv, mistakes: Remark[]): OtlpEnv {
+  const read = <K extends keyof OtlpEnv>(
+    key: K,
+    suffix: string,
+    rule: Rule<NonNullable<OtlpEnv[K]>>,
+  ): OtlpEnv => {
+    const value = otlpVariable(env, suffix, rule, mistakes);
+    return value === undefined ? {} : { [key]: value };
+  };
+  otlpVariable(env, 'PROTOCOL', PROTOCOL_RULE, mistakes);
+  return {
+    ...read('endpoint', 'ENDPOINT', ENDPOINT_RULE),
+    ...read('headers', 'HEADERS', HEADERS_RULE),
+    ...read('compression', 'COMPRESSION', oneOfRule('none', 'gzip')),
+    ...read('timeoutMs', 'TIMEOUT', TIMEOUT_RULE),
+    ...read('insecure', 'INSECURE', BOOLEAN_RULE),
+    ...read('caFile', 'CERTIFICATE', FILE_RULE),
+    ...read('certFile', 'CLIENT_CERTIFICATE', FILE_RULE),
+    ...read('keyFile', 'CLIENT_KEY', FILE_RULE),
+  };
+}
+
+function otlpVariable<T>(
+  env: NodeJS.ProcessEnv,
+  suffix: string,
+  rule: Rule<T>,
+  mistakes: Remark[],
+): T | undefined {
+  const specific = `OTEL_EXPORTER_OTLP_TRACES_${suffix}`;
+  const name = variable(env, specific) === undefined ? `OTEL_EXPORTER_OTLP_${suffix}` : specific;
+  const text = variable(env, name);
+  if (text === undefined) return undefined;
+  const value = applyRule(rule, text);
+  if (value === undefined) {
+    const shown = suffix === 'HEADERS' ? 'something else' : found(text);
+    mistakes.push({ text: `${name}: found ${shown}, expected ${rule.expected}` });
+  }
+  return value;
+}
+
+/** W3C Baggage without properties ("key=value,key=value", values percent-encoded); undefined if malformed. */
+function keyValues(text: string): Map<string, string> | undefined {
+  const pairs = new Map<string, string>();
+  for (const item of text.split(',')) {
+    if (item.trim() === '') continue;
+    const equals = item.indexOf('=');
+    if (equals < 1) return undefined;
+    try {
+      pairs.set(
+        decodeURIComponent(item.slice(0, equals).trim()),
+        decodeURIComponent(item.slice(equals + 1).trim()),
+      );
+    } catch {
+      return undefined;
+    }
+  }
+  return pairs;
+}
+
+const HEADERS_RULE: Rule<Readonly<Record<string, string>>> = {
+  expected: 'NAME=VALUE,NAME=VALUE with valid gRPC header names, other characters percent-encoded',
+  parse: (value) => {
+    const pairs = keyValues(String(value));
+    const headers: Record<string, string> = {};
+    for (const [name, content] of pairs ?? []) {
+      if (!HEADER_NAME_RULE.parse(name) || !HEADER_VALUE_RULE.parse(content)) return undefined;
+      headers[name.toLowerCase()] = content;
+    }
+    return pairs && headers;
+  },
+};
+
+export interface ResourceEnv {
+  readonly serviceName?: string;
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** OTEL_SERVICE_NAME (which wins over `service.name` among the attributes) and OTEL_RESOURCE_ATTRIBUTES. */
+export function readResourceEnv(env: NodeJS.ProcessEnv, mistakes: Remark[]): ResourceEnv {
+  const text = variable(env, 'OTEL_RESOURCE_ATTRIBUTES') ?? '';
+  const pairs = keyValues(text);
+  if (!pairs) {
+    const expected = 'NAME=VALUE,NAME=VALUE, other characters percent-encoded';
+    mistakes.push({ text: `OTEL_RESOURCE_ATTRIBUTES: found ${found(text)}, expected ${expected}` });
+  }
+  const { 'service.name': fromAttributes, ...attributes } = Object.fromEntries(pairs ?? []);
+  const serviceName = variable(env, 'OTEL_SERVICE_NAME') ?? fromAttributes;
+  if (serviceName === undefined) return { attributes };
+  if (SERVICE_NAME_RULE.parse(serviceName) === undefined) {
+    mistakes.push({
+      text: `OTEL_SERVICE_NAME: found ${found(serviceName)}, expected ${SERVICE_NAME_RULE.expected}`,
+    });
+  }
+  return { serviceName, attributes };
+}
+
+export type EnvExporter = 'otlp' | 'console';
+
+/**
+ * The exporters that the variables choose: OTEL_SDK_DISABLED and OTEL_TRACES_EXPORTER as the specification
+ * says, then otlp if an endpoint is given, else the console (where the specification would take otlp).
+ */
+export function chooseExporters(env: NodeJS.ProcessEnv, mistakes: Remark[]): EnvExporter[] {
+  const disabled = variable(env, 'OTEL_SDK_DISABLED');
+  if (disabled !== undefined && BOOLEAN_RULE.parse(disabled) === undefined) {
+    mistakes.push({ text: `OTEL_SDK_DISABLED: found ${found(disabled)}, expected ${BOOLEAN_RULE.expected}` });
+  }
+  if (disabled?.toLowerCase() === 'true') return [];
+  const named = variable(env, 'OTEL_TRACES_EXPORTER');
+  if (named !== undefined) return namedExporters(named, mistakes);
+  const endpoint =
+    variable(env, 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT') ?? variable(env, 'OTEL_EXPORTER_OTLP_ENDPOINT');
+  return endpoint === undefined ? ['console'] : ['otlp'];
+}
+
+function namedExporters(text: string, mistakes: Remark[]): EnvExporter[] {
+  const rule = oneOfRule('otlp', 'console', 'none');
+  const names = text.split(',').map((name) => name.trim());
+  const known = names.map((name) => rule.parse(name)).filter((name) => name !== undefined);
+  const alone = !known.includes('none') || names.length === 1;
+  if (known.length < names.length || !alone) {
+    const expected = 'otlp, console, both with a comma between them, or none';
+    mistakes.push({ text: `OTEL_TRACES_EXPORTER: found ${found(text)}, expected ${expected}` });
+  }
+  return [...new Set(known.filter((name) => name !== 'none'))];
+}

@@ -1,0 +1,50 @@
+import { type Check, mistakeAtKey, pathName, warnAtKey } from './check.ts';
+import type { ParsedOtlp } from './schema.ts';
+import type { OtlpExporterConfig } from './types.ts';
+
+/** Checks of one OTLP exporter that concern more than one key. */
+export function checkOtlp(check: Check, parsed: ParsedOtlp, built: OtlpExporterConfig): void {
+  const path = ['exporters', built.name];
+  const { tls } = built;
+  if ((tls.certFile === undefined) !== (tls.keyFile === undefined)) {
+    const [one, given, missing] =
+      tls.certFile === undefined
+        ? [
+            'key_file',
+            'key without its certificate',
+            'tls.cert_file or OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE',
+          ]
+        : ['cert_file', 'certificate without its key', 'tls.key_file or OTEL_EXPORTER_OTLP_CLIENT_KEY'];
+    const text = `found a client ${given} for ${pathName(path)}, expected ${missing}, too`;
+    mistakeAtKey(check, [...path, 'tls', one], text);
+  }
+  const { initialIntervalMs, maxIntervalMs } = built.retry;
+  if (initialIntervalMs > maxIntervalMs) {
+    const text = `found an initial_interval of ${initialIntervalMs / 1000}s above the max_interval of ${maxIntervalMs / 1000}s, expected at most that`;
+    mistakeAtKey(check, [...path, 'retry_on_failure', 'initial_interval'], text);
+  }
+  if (parsed.tls.insecure !== undefined && parsed.tls.insecure !== tls.insecure) {
+    warnAtKey(
+      check,
+      [...path, 'tls', 'insecure'],
+      `tls.insecure is not used: the scheme of ${built.endpoint} decides`,
+    );
+  } else if (tls.insecure && (tls.caFile ?? tls.certFile) !== undefined) {
+    warnAtKey(
+      check,
+      [...path, 'tls'],
+      `the other settings of tls are not used: ${built.endpoint} is plain text`,
+    );
+  }
+  const afterScheme = parsed.endpoint?.replace(/^https?:\/\//i, '') ?? '';
+  if (/^(?!unix:)[^/]+\/./i.test(afterScheme)) {
+    warnAtKey(check, [...path, 'endpoint'], 'the path of the endpoint is not used: OTLP over gRPC has none');
+  }
+  if (built.endpoint.endsWith(':4318')) {
+    warnAtKey(
+      check,
+      [...path, 'endpoint'],
+      'port 4318 is mostly OTLP over HTTP; hopspan speaks gRPC, mostly on port 4317',
+    );
+  }
+}

@@ -1,0 +1,38 @@
+import { parseEndpoint } from '../exporter/otlp/endpoint.ts';
+import { type Rule, textRule } from './rules.ts';
+
+export const ENDPOINT_RULE: Rule<string> = {
+  expected: 'http://HOST:PORT, https://HOST:PORT, HOST:PORT or unix:///PATH',
+  parse: (value) => {
+    if (typeof value !== 'string' || /[\p{Cc}?#]/u.test(value)) return undefined;
+    try {
+      parseEndpoint(value, false);
+      return value.trim();
+    } catch {
+      return undefined;
+    }
+  },
+};
+
+/**
+ * An endpoint with scheme and port, and whether it is plain text. A scheme decides; without one `insecure`
+ * does (OTLP exporter specification, "Insecure"). Takes only what `ENDPOINT_RULE` let through.
+ */
+export function resolveEndpoint(
+  endpoint: string,
+  insecure: boolean,
+): { endpoint: string; insecure: boolean } {
+  const { address, plainText } = parseEndpoint(endpoint, insecure);
+  if (address.startsWith('unix:')) return { endpoint, insecure: plainText };
+  return { endpoint: `${plainText ? 'http' : 'https'}://${address}`, insecure: plainText };
+}
+
+/** gRPC over HTTP/2, "Custom-Metadata": names in lower case on the wire, `grpc-` is the protocol's own. */
+export const HEADER_NAME_RULE = textRule(
+  'letters, digits, "_", "-" and ".", without "grpc-" at the beginning',
+  (text) => /^(?!grpc-)[\w.-]+$/i.test(text),
+);
+
+export const HEADER_VALUE_RULE = textRule('printable ASCII text', (text) => /^[ -~]+$/.test(text));
+
+export const FILE_RULE = textRule('the path of a file', (text) => Buffer.byteLength(text) <= 4095);

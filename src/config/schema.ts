@@ -1,0 +1,137 @@
+import type { z } from 'zod';
+import { list, optional, required, section } from './fields.ts';
+import { FILE_RULE } from './otlp-rules.ts';
+import { durationMsRule, durationNsRule, integerRule, oneOfRule, type Rule, textRule } from './rules.ts';
+import { OTLP } from './schema-otlp.ts';
+import { EXECUTABLE_RULE, PATH_RULE, PID_RULE, PORT_RULE, SERVICE_NAME_RULE } from './target-rules.ts';
+
+const RING_MINIMUM = 65_536;
+const RING_MAXIMUM = 1_073_741_824;
+
+/** 64 KiB is the largest page size of Linux (arm64), so every power of two from there on fits every machine. */
+const RING_BYTES_RULE: Rule<number> = {
+  expected: `a power of two from ${RING_MINIMUM} to ${RING_MAXIMUM} bytes`,
+  parse: (value) => {
+    const bytes = integerRule(RING_MINIMUM, RING_MAXIMUM).parse(value);
+    return bytes !== undefined && Number.isInteger(Math.log2(bytes)) ? bytes : undefined;
+  },
+};
+
+const TARGET = section({
+  executable: optional(
+    EXECUTABLE_RULE,
+    undefined,
+    '',
+    'Watch every process whose executable has this basename.',
+  ),
+  path: optional(PATH_RULE, undefined, '', 'Watch every process that runs this file.'),
+  pid: optional(PID_RULE, undefined, '', 'Watch this one process.'),
+  listen_port: optional(PORT_RULE, undefined, '', 'Watch the processes that listen on this TCP port.'),
+  service_name: optional(
+    SERVICE_NAME_RULE,
+    undefined,
+    "`OTEL_SERVICE_NAME`, else the executable's name",
+    '`service.name` of the watched process.',
+  ),
+});
+
+const EBPF = section({
+  targets: list(TARGET, {
+    accepts: 'a list of targets',
+    default: 'executables `envoy`, `nginx`, `haproxy`',
+    meaning:
+      'The processes to watch. Each item has exactly one of `executable`, `path`, `pid`, `listen_port`.',
+  }),
+  max_connections: optional(
+    integerRule(1, 4_194_304),
+    65_536,
+    '65536',
+    'Connections followed at the same time, both sides counted; those above it are counted as lost.',
+  ),
+  ring_buffer_bytes: optional(
+    RING_BYTES_RULE,
+    16_777_216,
+    '16777216',
+    'Size of the buffer between kernel and hopspan.',
+  ),
+  idle_timeout: optional(
+    durationMsRule('1ms', '24h'),
+    5_000,
+    '5s',
+    'An exchange that has its answer and was quiet for this long is exported.',
+  ),
+  phase_floor: optional(
+    durationNsRule('0s', '1h'),
+    0,
+    '0s',
+    'Phases shorter than this get no span of their own; their times stay on the hop span as attributes.',
+  ),
+});
+
+const CONSOLE = section({
+  color: optional(
+    oneOfRule('auto', 'always', 'never'),
+    'auto',
+    'auto',
+    'Colours; `auto`: on a terminal only.',
+  ),
+  format: optional(
+    oneOfRule('waterfall', 'json'),
+    'waterfall',
+    'waterfall',
+    'Trees with bars to scale, or OTLP/JSON with one export request a line.',
+  ),
+});
+
+const FILE = section({
+  path: required(FILE_RULE, 'The file to append to, as OTLP/JSON with one export request a line.'),
+});
+
+const COMPONENT_LIST = 'a list of component names';
+
+export const PIPELINE = section({
+  receivers: list(required(textRule('the name of a receiver'), ''), {
+    accepts: COMPONENT_LIST,
+    default: 'required',
+    meaning: 'Where the spans come from: names under `receivers`.',
+  }),
+  processors: list(required(textRule('the name of a processor'), ''), {
+    accepts: COMPONENT_LIST,
+    default: 'none',
+    meaning: 'What is done with them, in this order: names under `processors`.',
+  }),
+  exporters: list(required(textRule('the name of an exporter'), ''), {
+    accepts: COMPONENT_LIST,
+    default: 'required',
+    meaning: 'Where they go: names under `exporters`.',
+  }),
+});
+
+export const TELEMETRY = section({
+  logs: section({
+    level: optional(
+      oneOfRule('debug', 'info', 'warn', 'error'),
+      'info',
+      'info',
+      'How much hopspan tells on stderr.',
+    ),
+  }),
+  metrics: section({
+    level: optional(
+      oneOfRule('none', 'normal'),
+      'none',
+      'none',
+      '`normal`: hopspan sends metrics about itself by the `OTEL_*` variables.',
+    ),
+  }),
+});
+
+/** The components that exist, by the type that stands before the `/` of their names. */
+export const RECEIVERS = { ebpf: EBPF };
+export const EXPORTERS = { otlp: OTLP, console: CONSOLE, file: FILE };
+
+export type ParsedEbpf = z.infer<typeof EBPF>;
+export type ParsedOtlp = z.infer<typeof OTLP>;
+export type ParsedConsole = z.infer<typeof CONSOLE>;
+export type ParsedFile = z.infer<typeof FILE>;
+export type ParsedTelemetry = z.infer<typeof TELEMETRY>;
