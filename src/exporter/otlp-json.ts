@@ -1,5 +1,5 @@
 import type { Attributes, AttributeValue, HopSpan, HrTime, SpanKind } from '../spans/hop-span.ts';
-import { INSTRUMENTATION_SCOPE } from './readable-span.ts';
+import { INSTRUMENTATION_SCOPE } from './scope.ts';
 
 // OTLP/JSON is proto3's JSON mapping with ids in hexadecimal, enums as numbers and 64-bit integers as strings
 // (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding). The official JsonTraceSerializer writes

@@ -6,7 +6,7 @@ import {
   type ISerializer,
   ProtobufTraceSerializer,
 } from '@opentelemetry/otlp-transformer';
-import { INSTRUMENTATION_SCOPE } from '../readable-span.ts';
+import { INSTRUMENTATION_SCOPE } from '../scope.ts';
 import type { Batch } from './batch.ts';
 import { headerMetadata, tlsCredentials } from './credentials.ts';
 import { parseEndpoint } from './endpoint.ts';

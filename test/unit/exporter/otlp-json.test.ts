@@ -4,9 +4,9 @@ import { describe, test } from 'node:test';
 import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
 import protobuf from 'protobufjs';
 import { toOtlpJson } from '../../../src/exporter/otlp-json.ts';
-import { toReadableSpan } from '../../../src/exporter/readable-span.ts';
 import type { HopSpan } from '../../../src/spans/hop-span.ts';
 import { makeExchange, makeResource } from '../../harness/make-spans.ts';
+import { toReadableSpan } from '../../harness/readable-span.ts';
 
 const PROTO_ROOT = resolve(import.meta.dirname, '../../../proto');
 

@@ -5,19 +5,9 @@ import { createSummary } from '../../../src/exporter/console/summary.ts';
 import { textWidth } from '../../../src/exporter/console/text.ts';
 import type { HopSpan } from '../../../src/spans/hop-span.ts';
 import { makeExchange, makeResource } from '../../harness/make-spans.ts';
+import { createRandom } from '../../harness/random.ts';
 
 const PLAIN = { width: 100, color: false };
-
-/** Numbers in [0, 1) that are the same in every run (mulberry32). */
-function createRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 function renamed(spans: readonly HopSpan[], name: string): HopSpan[] {
   return spans.map((span) => (span.kind === 'SERVER' ? { ...span, name } : span));

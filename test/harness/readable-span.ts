@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import {
   type HrTime,
   type Link,
@@ -11,28 +9,10 @@ import {
 import { type InstrumentationScope, TraceState } from '@opentelemetry/core';
 import { type Resource, resourceFromAttributes } from '@opentelemetry/resources';
 import type { ReadableSpan, TimedEvent } from '@opentelemetry/sdk-trace-base';
-import { type Attributes, type HopResource, type HopSpan, SCOPE_NAME } from '../spans/hop-span.ts';
+import { INSTRUMENTATION_SCOPE } from '../../src/exporter/scope.ts';
+import type { Attributes, HopResource, HopSpan } from '../../src/spans/hop-span.ts';
 
 type SdkAttributes = ReadableSpan['attributes'];
-
-/** hopspan's own version: the nearest package.json above, both in a checkout and in the package. */
-function packageVersion(): string {
-  for (let folder = import.meta.dirname; folder !== dirname(folder); folder = dirname(folder)) {
-    try {
-      const { name, version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
-        name?: string;
-        version?: string;
-      };
-      if (name === 'hopspan' && version !== undefined) return version;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    }
-  }
-  return '';
-}
-
-/** The one instrumentation scope of all spans; exporters compare it by identity. */
-export const INSTRUMENTATION_SCOPE: InstrumentationScope = { name: SCOPE_NAME, version: packageVersion() };
 
 const KINDS = { SERVER: SpanKind.SERVER, CLIENT: SpanKind.CLIENT, INTERNAL: SpanKind.INTERNAL } as const;
 const UNSET: SpanStatus = { code: SpanStatusCode.UNSET };
@@ -75,7 +55,7 @@ function durationOf([startS, startNs]: HrTime, [endS, endNs]: HrTime): HrTime {
   return endNs < startNs ? [endS - startS - 1, endNs - startNs + 1e9] : [endS - startS, endNs - startNs];
 }
 
-/** A view of a HopSpan: three small objects a span, everything else is shared or read through. */
+/** A view of a HopSpan: small objects of its own, everything else is shared or read through. */
 class HopReadableSpan implements ReadableSpan {
   readonly name: string;
   readonly kind: SpanKind;
@@ -134,7 +114,7 @@ class HopReadableSpan implements ReadableSpan {
   }
 }
 
-/** The SDK's view of a hop span. It shares the span's objects: do not change them while it is in use. */
+/** The SDK's view of a hop span, for the official serialisers, with which ours are compared. */
 export function toReadableSpan(span: HopSpan): ReadableSpan {
   return new HopReadableSpan(span);
 }
