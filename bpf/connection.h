@@ -341,6 +341,15 @@ static __always_inline void note_close(struct hs_connection *connection)
 	record->close_tid = (__u32)id;
 }
 
+/* close() empties the receive queue, but leaves copied_seq where the last read stopped (__tcp_close()). */
+static __always_inline __u32 unread_bytes(struct sock *sk, const struct hs_side_record *record)
+{
+	const struct tcp_sock *tp = tcp_of(sk);
+	__u32 unread = tp ? tp->rcv_nxt - tp->copied_seq : 0;
+
+	return unread && record->fin_received_ns ? unread - 1 : unread; /* a FIN takes a sequence number */
+}
+
 static __always_inline void connection_state(struct sock *sk, int from, int to)
 {
 	struct hs_connection *connection = connection_of(sk);
@@ -365,6 +374,7 @@ static __always_inline void connection_state(struct sock *sk, int from, int to)
 		record->closed_ns = now;
 		record->closed_from = from;
 		record->error = sk->sk_err;
+		record->unread_bytes = unread_bytes(sk, record);
 		/* The answer to our FIN goes straight to a time-wait socket (tcp_time_wait()). */
 		if (from == TCP_FIN_WAIT2 && !record->error && !record->fin_received_ns)
 			record->fin_received_ns = now;

@@ -92,7 +92,8 @@ struct hs_side_record {
 	__u8 role;
 	__u8 pairing;
 	__u8 closed_from; /* TCP state left for TCP_CLOSE */
-	__u8 reserved[5];
+	__u8 reserved;
+	__u32 unread_bytes; /* in the receive queue when TCP_CLOSE was reached */
 	char worker[HS_COMM_LEN]; /* thread name */
 };
 

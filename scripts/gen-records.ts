@@ -25,7 +25,8 @@ interface BtfType {
   members?: BtfMember[];
 }
 
-const RECORDS = ['hs_side_record', 'hs_process_record'];
+/** Struct to its value in enum hs_kind. */
+const RECORDS = { hs_side_record: 'SIDE', hs_process_record: 'PROCESS' };
 const LAYOUTS = ['hs_connection', 'hs_config', 'hs_shared', 'hs_counters'];
 const ENUMS = ['hs_kind', 'hs_role', 'hs_pairing', 'hs_side_flags', 'hs_process_event'];
 
@@ -71,7 +72,7 @@ export function generate(objectPath: string): string {
     for (const value of values) out.push(`  ${value.name.slice(prefix.length)}: ${value.val},`);
     out.push('} as const;');
   }
-  for (const name of [...RECORDS, ...LAYOUTS]) {
+  for (const name of [...Object.keys(RECORDS), ...LAYOUTS]) {
     const struct = named(name);
     out.push(
       '',
@@ -83,12 +84,14 @@ export function generate(objectPath: string): string {
       out.push(`  ${camel(member.name)}: ${member.bits_offset / 8},`);
     out.push('} as const;');
   }
-  for (const name of RECORDS) {
+  for (const [name, kind] of Object.entries(RECORDS)) {
     const members = (named(name).members ?? []).filter((member) => member.name !== 'reserved');
     const fields = members.map((member) => ({
       name: camel(member.name),
       ...read(resolve(member.type_id), member, resolve),
     }));
+    const first = fields[0];
+    if (first?.name === 'kind') Object.assign(first, { type: `typeof KIND.${kind}`, code: `KIND.${kind}` });
     out.push('', `export interface ${pascal(name)} {`);
     for (const field of fields) out.push(`  ${field.name}: ${field.type};`);
     out.push('}', '', `/** Decodes the struct at byte \`at\`, a multiple of 8. */`);

@@ -91,6 +91,7 @@ export const SIDE_RECORD = {
   pairing: 273,
   closedFrom: 274,
   reserved: 275,
+  unreadBytes: 276,
   worker: 280,
 } as const;
 
@@ -150,7 +151,7 @@ export const COUNTERS = {
 } as const;
 
 export interface SideRecord {
-  kind: number;
+  kind: typeof KIND.SIDE;
   flags: number;
   connection: number;
   peer: number;
@@ -195,6 +196,7 @@ export interface SideRecord {
   role: number;
   pairing: number;
   closedFrom: number;
+  unreadBytes: number;
   worker: string;
 }
 
@@ -203,7 +205,7 @@ export function readSideRecord({ u8, u16, u32 }: RingMemory, at: number): SideRe
   const h = at >> 1;
   const w = at >> 2;
   return {
-    kind: u32[w + 0] as number,
+    kind: KIND.SIDE,
     flags: u32[w + 1] as number,
     connection: u64(u32, w + 2),
     peer: u64(u32, w + 4),
@@ -248,12 +250,13 @@ export function readSideRecord({ u8, u16, u32 }: RingMemory, at: number): SideRe
     role: u8[at + 272] as number,
     pairing: u8[at + 273] as number,
     closedFrom: u8[at + 274] as number,
+    unreadBytes: u32[w + 69] as number,
     worker: text(u8, at + 280, 16),
   };
 }
 
 export interface ProcessRecord {
-  kind: number;
+  kind: typeof KIND.PROCESS;
   event: number;
   timeNs: number;
   tgid: number;
@@ -266,7 +269,7 @@ export interface ProcessRecord {
 export function readProcessRecord({ u8, u32 }: RingMemory, at: number): ProcessRecord {
   const w = at >> 2;
   return {
-    kind: u32[w + 0] as number,
+    kind: KIND.PROCESS,
     event: u32[w + 1] as number,
     timeNs: u64(u32, w + 2),
     tgid: u32[w + 4] as number,

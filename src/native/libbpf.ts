@@ -64,10 +64,10 @@ export function hasLibbpf(): boolean {
 
 /** struct bpf_object_open_opts up to kernel_log_level, on a 64-bit machine. */
 function openOptions(logBuffer: Buffer): Buffer {
-  const options = Buffer.alloc(72);
-  options.writeBigUInt64LE(72n, 0);
-  options.writeBigUInt64LE(koffi.address(logBuffer), 48);
-  options.writeBigUInt64LE(BigInt(logBuffer.length), 56);
+  const options = Buffer.alloc(80);
+  options.writeBigUInt64LE(80n, 0);
+  options.writeBigUInt64LE(koffi.address(logBuffer), 56);
+  options.writeBigUInt64LE(BigInt(logBuffer.length), 64);
   return options;
 }
 

@@ -1,7 +1,8 @@
+import { readdirSync } from 'node:fs';
 import koffi from 'koffi';
 import { HopspanError } from '../errors.ts';
 
-const libc = koffi.load('libc.so.6');
+export const libc = koffi.load(libcName());
 const PROT_READ = 1;
 const PROT_WRITE = 2;
 const MAP_SHARED = 1;
@@ -12,6 +13,12 @@ const cOpen = libc.func('int open(const char *path, int flags)');
 const cClose = libc.func('int close(int fd)');
 
 const O_RDONLY_DIRECTORY_CLOEXEC = 0o2200000;
+
+/** glibc's name, or musl's where that is what the machine has. */
+function libcName(): string {
+  const musl = readdirSync('/lib').find((name) => /^libc\.musl-.*\.so\.1$/.test(name));
+  return musl ? `/lib/${musl}` : 'libc.so.6';
+}
 
 export const PAGE_SIZE = 4096;
 

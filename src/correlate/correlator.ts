@@ -1,0 +1,251 @@
+import {
+  type ClockRecord,
+  type HostRecord,
+  type KernelRecord,
+  type ProxyRecord,
+  RECEIVER_KIND,
+} from '../receiver/kernel-record.ts';
+import { KIND, type SideRecord } from '../records.gen.ts';
+import { createChain } from './chain.ts';
+import type { Hop, Pairing } from './hop.ts';
+import { createPair, type Pair } from './pair.ts';
+import { endNs, hasEnded, hasExchange, isAnswered, isDownstream, isPreexisting, lastByteNs } from './side.ts';
+import { closeKey, createAttempts } from './unpaired.ts';
+
+/** Set-up and end further than this from the exchange get a span of their own, in nanoseconds. */
+const CLOSE_TOGETHER_NS = 1_000_000_000;
+/** How long an ended, unpaired connection waits for the other half. */
+const UNPAIRED_WAIT_NS = 1_000_000_000;
+/** How long a pair waits for its second connection to end; longer than TCP's last retransmissions. */
+const HALF_ENDED_WAIT_NS = 120_000_000_000;
+/** A failed attempt waits for the downstream connection that it was made for. */
+const ATTEMPT_WAIT_NS = 60_000_000_000;
+
+/** What the correlator could not make sense of; all zero in a healthy run. */
+export interface CorrelatorStats {
+  hops: number;
+  /** Pairs whose byte counts deny that they belong together. */
+  contradictions: number;
+  ambiguous: number;
+}
+
+/** Kernel records to hops. Pure: no clock but that of the records, no I/O; the same records give the same hops. */
+export interface Correlator {
+  push(record: KernelRecord): void;
+  /** Gives out what is complete; for the end of the stream. */
+  flush(): void;
+  readonly stats: Readonly<CorrelatorStats>;
+}
+
+interface PairState {
+  readonly pair: Pair;
+  setUpTold: boolean;
+  endTold: boolean;
+  exchanges: number;
+  halfEndedNs: number;
+}
+
+interface HalfState {
+  setUpTold: boolean;
+}
+
+export function createCorrelator(emit: (hop: Hop) => void): Correlator {
+  const stats: CorrelatorStats = { hops: 0, contradictions: 0, ambiguous: 0 };
+  const proxies = new Map<number, ProxyRecord>();
+  /** By the downstream connection. */
+  const pairs = new Map<number, PairState>();
+  const halves = new Map<number, HalfState>();
+  /** Ended without a pair: by connection, waiting for an attempt that explains them. */
+  const orphans = new Map<number, { record: SideRecord; sinceNs: number }>();
+  const orphanCloses = new Set<string>();
+  const attempts = createAttempts();
+  const chain = createChain((hop) => {
+    stats.hops++;
+    if (hop.ambiguous) stats.ambiguous++;
+    emit(hop);
+  });
+  let host: HostRecord | undefined;
+  let clock: ClockRecord = { kind: RECEIVER_KIND.CLOCK, monotonicNs: 0, wallSeconds: 0, wallNanos: 0 };
+
+  type HopParts = Pick<Hop, 'kind' | 'pairing' | 'setUp' | 'end'> &
+    Partial<Pick<Hop, 'downstream' | 'upstream' | 'attempts' | 'ambiguous' | 'overlapping'>>;
+
+  function give(parts: HopParts): void {
+    const side = parts.downstream ?? parts.upstream;
+    if (!side?.tgid) return; // never accepted by a watched process
+    const key = { connection: side.connection, exchange: side.exchange };
+    chain.add({
+      key,
+      trace: key,
+      attempts: [],
+      ambiguous: false,
+      overlapping: false,
+      proxy: proxies.get(side.tgid),
+      host,
+      clock,
+      ...parts,
+    });
+  }
+
+  function onSide(record: SideRecord): void {
+    if (record.peer) {
+      const downstream = isDownstream(record) ? record.connection : record.peer;
+      let state = pairs.get(downstream);
+      if (!state) {
+        state = { pair: createPair(), setUpTold: false, endTold: false, exchanges: 0, halfEndedNs: 0 };
+        pairs.set(downstream, state);
+      }
+      state.pair.push(record);
+      if (hasEnded(record) && state.halfEndedNs === 0) state.halfEndedNs = clock.monotonicNs;
+      drainPair(downstream, state, false);
+      return;
+    }
+    if (hasEnded(record)) onUnpairedEnd(record);
+    else giveHalf(record);
+  }
+
+  function drainPair(downstream: number, state: PairState, force: boolean): void {
+    for (let next = state.pair.next(force); next; next = state.pair.next(force)) {
+      const { downstream: d, upstream: u, overlapping } = next;
+      if (force && !isComplete(d)) continue;
+      const setUp = state.exchanges === 0 && carriesSetUp(d, u);
+      const end = carriesEnd(d, u);
+      state.exchanges++;
+      state.setUpTold ||= setUp;
+      state.endTold ||= end;
+      const tried = setUp && d ? attempts.takeFor(d, () => false).attempts : [];
+      give({
+        kind: 'exchange',
+        ...(d ? { downstream: d } : {}),
+        ...(u ? { upstream: u } : {}),
+        attempts: tried,
+        pairing: 'buffer',
+        setUp,
+        end,
+        overlapping,
+      });
+    }
+    if (!state.pair.finished() && !(force && state.pair.downstream && hasEnded(state.pair.downstream)))
+      return;
+    pairs.delete(downstream);
+    if (state.pair.contradiction()) stats.contradictions++;
+    const d = state.pair.downstream;
+    const u = state.pair.upstream;
+    const known = d !== undefined && !isPreexisting(d);
+    if (state.endTold && (state.setUpTold || !known)) return;
+    give({
+      kind: state.exchanges === 0 ? 'exchange' : 'connection',
+      ...(d ? { downstream: d } : {}),
+      ...(u ? { upstream: u } : {}),
+      pairing: 'buffer',
+      setUp: known,
+      end: true,
+    });
+  }
+
+  /** An exchange of a connection that relays nothing to another one we know: nothing to wait for. */
+  function giveHalf(record: SideRecord, parts: Partial<HopParts> = {}): void {
+    const state = halves.get(record.connection) ?? { setUpTold: false };
+    const d = isDownstream(record) ? record : undefined;
+    const u = d ? undefined : record;
+    const setUp = !state.setUpTold && carriesSetUp(d, u);
+    state.setUpTold = true;
+    if (hasEnded(record)) halves.delete(record.connection);
+    else halves.set(record.connection, state);
+    give({
+      kind: hasExchange(record) || record.exchange === 0 ? 'exchange' : 'connection',
+      ...(d ? { downstream: d } : {}),
+      ...(u ? { upstream: u } : {}),
+      pairing: 'none',
+      setUp,
+      end: hasEnded(record),
+      ...parts,
+    });
+  }
+
+  function onUnpairedEnd(record: SideRecord): void {
+    if (isDownstream(record)) {
+      orphans.set(record.connection, { record, sinceNs: clock.monotonicNs });
+      orphanCloses.add(closeKey(record.closeTid, record.closeOp));
+    } else if (record.bytesRead === 0 && record.totalRead === 0 && record.totalWritten === 0) {
+      attempts.add(record, clock.monotonicNs);
+    } else giveHalf(record);
+  }
+
+  function settleOrphans(beforeNs: number): void {
+    for (const [connection, { record, sinceNs }] of orphans) {
+      if (sinceNs > beforeNs) return; // in order of their ends
+      orphans.delete(connection);
+      const found = attempts.takeFor(record, (tid, op) => orphanCloses.has(closeKey(tid, op)));
+      orphanCloses.delete(closeKey(record.closeTid, record.closeOp));
+      const upstream = found.attempts.at(-1);
+      const pairing: Pairing = upstream ? found.pairing : 'none';
+      giveHalf(record, {
+        ...(upstream ? { upstream } : {}),
+        attempts: found.attempts.slice(0, -1),
+        pairing,
+      });
+    }
+  }
+
+  function advance(nowNs: number): void {
+    settleOrphans(nowNs - UNPAIRED_WAIT_NS);
+    for (const record of attempts.expire(nowNs - ATTEMPT_WAIT_NS)) giveHalf(record, { ambiguous: true });
+    for (const [downstream, state] of pairs) {
+      if (state.halfEndedNs && nowNs - state.halfEndedNs > HALF_ENDED_WAIT_NS)
+        drainPair(downstream, state, true);
+    }
+    chain.advance(nowNs);
+  }
+
+  return {
+    stats,
+    push(record) {
+      switch (record.kind) {
+        case KIND.SIDE:
+          return onSide(record);
+        case RECEIVER_KIND.CLOCK:
+          clock = record;
+          return advance(record.monotonicNs);
+        case RECEIVER_KIND.PROXY:
+          proxies.set(record.tgid, record);
+          return;
+        case RECEIVER_KIND.HOST:
+          host = record;
+          return;
+        case KIND.PROCESS:
+          return;
+      }
+    },
+    flush() {
+      for (const [downstream, state] of [...pairs]) drainPair(downstream, state, true);
+      settleOrphans(Number.POSITIVE_INFINITY);
+      for (const record of attempts.expire(Number.POSITIVE_INFINITY)) giveHalf(record, { ambiguous: true });
+      chain.flush();
+    },
+  };
+}
+
+/** At the end of the stream: answered, or over. */
+function isComplete(d: SideRecord | undefined): boolean {
+  if (!d) return false;
+  return hasEnded(d) || isAnswered(d);
+}
+
+/** The exchange is the first and began soon after its connections were made. */
+function carriesSetUp(d: SideRecord | undefined, u: SideRecord | undefined): boolean {
+  const side = d ?? u;
+  if (!side || side.exchange > 1 || isPreexisting(side)) return false;
+  if (!hasExchange(side)) return true;
+  const made = Math.max(d?.establishedNs ?? 0, u?.establishedNs ?? 0);
+  const began = side.arrivedNs || side.firstReadNs || side.firstWriteNs;
+  return began - made <= CLOSE_TOGETHER_NS;
+}
+
+/** The connections ended soon after the exchange's last byte, or with the exchange unanswered. */
+function carriesEnd(d: SideRecord | undefined, u: SideRecord | undefined): boolean {
+  if (!d || !hasEnded(d)) return false;
+  if (!isAnswered(d)) return true;
+  const last = Math.max(lastByteNs(d), u ? lastByteNs(u) : 0);
+  return endNs(d) - last <= CLOSE_TOGETHER_NS;
+}

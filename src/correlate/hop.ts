@@ -1,0 +1,48 @@
+import type { ClockRecord, HostRecord, ProxyRecord, SideRecord } from '../receiver/kernel-record.ts';
+
+/** Names one exchange on one connection; exchange 0 is the connection itself, before any byte. */
+export interface ExchangeKey {
+  readonly connection: number;
+  readonly exchange: number;
+}
+
+/**
+ * How the two sides of a hop were found to belong together:
+ * `buffer`  the proxy sent from the memory into which it had received;
+ * `connect` it was the only downstream connection for which the thread could have called connect();
+ * `order`   thread, order of opening and order of closing leave this one only;
+ * `none`    nothing ties this half to another.
+ */
+export type Pairing = 'buffer' | 'connect' | 'order' | 'none';
+
+/** One downstream→upstream exchange, or a connection without one: what spans are made of. */
+export interface Hop {
+  /** `connection`: set-up or end of a connection that lie apart from its exchanges. */
+  readonly kind: 'exchange' | 'connection';
+  /** On the downstream side, or on the upstream side of a hop that has no other. */
+  readonly key: ExchangeKey;
+  /** The hop at the root of this hop's trace; its own key where it is the root. */
+  readonly trace: ExchangeKey;
+  /** The upstream side of the hop that called this one, on the same TCP connection. */
+  readonly parent?: ExchangeKey;
+  readonly downstream?: SideRecord;
+  /** Carried the exchange; the last one tried where none did. */
+  readonly upstream?: SideRecord;
+  /** Upstream connections that failed before, first one first. */
+  readonly attempts: readonly SideRecord[];
+  readonly pairing: Pairing;
+  readonly ambiguous: boolean;
+  /** The hop carries its connections' set-up. */
+  readonly setUp: boolean;
+  /** The hop carries its connections' end. */
+  readonly end: boolean;
+  /** Bytes went both ways at once, so that borders between exchanges could not be told. */
+  readonly overlapping: boolean;
+  readonly proxy: ProxyRecord | undefined;
+  readonly host: HostRecord | undefined;
+  readonly clock: ClockRecord;
+}
+
+export function tgidOf(hop: Hop): number {
+  return hop.downstream?.tgid || hop.upstream?.tgid || 0;
+}

@@ -1,0 +1,139 @@
+import type { SideRecord } from '../records.gen.ts';
+import {
+  answerTotal,
+  hasEnded,
+  hasExchange,
+  isDownstream,
+  isPreexisting,
+  mergeSides,
+  requestTotal,
+} from './side.ts';
+
+/** Records that a pair may gather without a common border before it is cut. */
+const MAX_GATHERED = 64;
+/** Time that a pair may gather without a common border, in nanoseconds. */
+const MAX_GATHERED_NS = 1_000_000_000;
+
+/** The two sides of one exchange; a side is missing when its connection ended before it took part. */
+export interface PairedExchange {
+  readonly downstream?: SideRecord;
+  readonly upstream?: SideRecord;
+  readonly overlapping: boolean;
+}
+
+interface Side {
+  readonly queue: SideRecord[];
+  last: SideRecord | undefined;
+  ended: boolean;
+}
+
+/**
+ * Two paired connections, exchange by exchange. A relay passes on as many bytes as it takes in, so an exchange
+ * ends where both sides stand at the same place in both byte streams; records in between are one exchange.
+ */
+export interface Pair {
+  push(record: SideRecord): void;
+  /** The next exchange whose sides agree; `force` takes what there is. */
+  next(force?: boolean): PairedExchange | undefined;
+  /** Both connections have ended and every exchange was taken. */
+  finished(): boolean;
+  /** The newest record of each side. */
+  readonly downstream: SideRecord | undefined;
+  readonly upstream: SideRecord | undefined;
+  /** Bytes that went in and never came out, or came out and never went in, though both ended in order. */
+  contradiction(): boolean;
+}
+
+export function createPair(): Pair {
+  const down: Side = { queue: [], last: undefined, ended: false };
+  const up: Side = { queue: [], last: undefined, ended: false };
+  /** What the proxy itself adds: a PROXY protocol header, or bytes from before the probes. */
+  let addedUpstream = 0;
+  let addedDownstream = 0;
+  let first = true;
+
+  /** Under way on both sides when the probes came, or a header written ahead: fixed by the first exchange. */
+  function learn(d: SideRecord, u: SideRecord): void {
+    const ahead = requestTotal(u) - requestTotal(d);
+    const behind = answerTotal(d) - answerTotal(u);
+    if (isPreexisting(d) || isPreexisting(u)) {
+      addedUpstream = ahead;
+      addedDownstream = behind;
+      return;
+    }
+    addedUpstream = Math.max(0, ahead);
+    addedDownstream = Math.max(0, behind);
+  }
+
+  /** How many records of each side make up the next exchange; undefined while more must come. */
+  function border(force: boolean): { d: number; u: number; overlapping: boolean } | undefined {
+    let d = Math.min(1, down.queue.length);
+    let u = Math.min(1, up.queue.length);
+    for (;;) {
+      const dRecord = down.queue[d - 1];
+      const uRecord = up.queue[u - 1];
+      if (!dRecord && !uRecord) return undefined;
+      let needDown = !dRecord;
+      let needUp = !uRecord;
+      if (dRecord && uRecord) {
+        if (first && d === 1 && u === 1) learn(dRecord, uRecord);
+        const requests = requestTotal(uRecord) - addedUpstream - requestTotal(dRecord);
+        const answers = answerTotal(uRecord) + addedDownstream - answerTotal(dRecord);
+        needDown = requests > 0 || answers > 0;
+        needUp = requests < 0 || answers < 0;
+        if (!needDown && !needUp) return { d, u, overlapping: d > 1 || u > 1 };
+      }
+      if (needDown && d < down.queue.length) d++;
+      else if (needUp && u < up.queue.length) u++;
+      else if ((!needDown || down.ended) && (!needUp || up.ended)) {
+        return { d, u, overlapping: false };
+      } else if (force || gatheredTooMuch()) {
+        return { d: down.queue.length, u: up.queue.length, overlapping: !force };
+      } else return undefined;
+    }
+  }
+
+  function gatheredTooMuch(): boolean {
+    if (down.queue.length + up.queue.length < MAX_GATHERED) return false;
+    const oldest = down.queue[0] ?? up.queue[0];
+    const newest = down.queue.at(-1) ?? up.queue.at(-1);
+    if (!oldest || !newest) return false;
+    return newest.lastReadNs - oldest.firstReadNs > MAX_GATHERED_NS;
+  }
+
+  return {
+    get downstream() {
+      return down.last;
+    },
+    get upstream() {
+      return up.last;
+    },
+    push(record) {
+      const side = isDownstream(record) ? down : up;
+      side.last = record;
+      if (hasEnded(record)) side.ended = true;
+      if (hasExchange(record)) side.queue.push(record);
+    },
+    next(force = false) {
+      const found = border(force);
+      if (!found) return undefined;
+      first = false;
+      const d = down.queue.splice(0, found.d);
+      const u = up.queue.splice(0, found.u);
+      return {
+        ...(d.length > 0 ? { downstream: mergeSides(d) } : {}),
+        ...(u.length > 0 ? { upstream: mergeSides(u) } : {}),
+        overlapping: found.overlapping,
+      };
+    },
+    finished: () => down.ended && up.ended && down.queue.length === 0 && up.queue.length === 0,
+    contradiction() {
+      const d = down.last;
+      const u = up.last;
+      if (!d || !u || d.error || u.error) return false;
+      return (
+        requestTotal(u) - addedUpstream > requestTotal(d) || answerTotal(d) - addedDownstream > answerTotal(u)
+      );
+    },
+  };
+}

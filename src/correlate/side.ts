@@ -1,0 +1,63 @@
+import { ROLE, SIDE_FLAGS, type SideRecord } from '../records.gen.ts';
+
+export const isDownstream = (record: SideRecord): boolean => record.role === ROLE.DOWNSTREAM;
+export const hasExchange = (record: SideRecord): boolean => (record.flags & SIDE_FLAGS.EXCHANGE) !== 0;
+export const hasEnded = (record: SideRecord): boolean => (record.flags & SIDE_FLAGS.ENDED) !== 0;
+export const isPreexisting = (record: SideRecord): boolean => (record.flags & SIDE_FLAGS.PREEXISTING) !== 0;
+
+/** Payload bytes of the whole connection towards the upstream, up to and with this record. */
+export const requestTotal = (record: SideRecord): number =>
+  isDownstream(record) ? record.totalRead : record.totalWritten;
+
+/** Payload bytes of the whole connection towards the client, up to and with this record. */
+export const answerTotal = (record: SideRecord): number =>
+  isDownstream(record) ? record.totalWritten : record.totalRead;
+
+/** Positions in the two byte streams where the record's exchange begins. */
+export const requestStart = (record: SideRecord): number =>
+  requestTotal(record) - (isDownstream(record) ? record.bytesRead : record.bytesWritten);
+export const answerStart = (record: SideRecord): number =>
+  answerTotal(record) - (isDownstream(record) ? record.bytesWritten : record.bytesRead);
+
+/** An answer was given: written downstream, or read from upstream. */
+export const isAnswered = (record: SideRecord): boolean =>
+  (isDownstream(record) ? record.firstWriteNs : record.firstReadNs) !== 0;
+
+/** The last moment at which a payload byte moved; 0 for none. */
+export const lastByteNs = (record: SideRecord): number => Math.max(record.lastReadNs, record.lastWriteNs);
+
+/** The first sign of the connection's end; 0 while it has none. */
+export function endNs(record: SideRecord): number {
+  const signs = [record.finReceivedNs, record.finSentNs, record.closedNs, record.releasedNs].filter(
+    (ns) => ns > 0,
+  );
+  return signs.length === 0 ? 0 : Math.min(...signs);
+}
+
+const earliest = (a: number, b: number): number => (a === 0 ? b : b === 0 ? a : Math.min(a, b));
+
+/** Consecutive records of one side as one: first moments of the first, last ones and totals of the last. */
+export function mergeSides(records: readonly SideRecord[]): SideRecord {
+  const [first, ...rest] = records;
+  if (!first) throw new Error('mergeSides() of nothing');
+  return rest.reduce(
+    (sum, next) => ({
+      ...next,
+      exchange: sum.exchange,
+      flags:
+        (sum.flags & SIDE_FLAGS.EXCHANGE) |
+        (sum.flags & SIDE_FLAGS.SERVER_FIRST) |
+        (next.flags & ~SIDE_FLAGS.SERVER_FIRST),
+      arrivedNs: earliest(sum.arrivedNs, next.arrivedNs),
+      firstReadNs: earliest(sum.firstReadNs, next.firstReadNs),
+      firstWriteNs: earliest(sum.firstWriteNs, next.firstWriteNs),
+      lastReadNs: Math.max(sum.lastReadNs, next.lastReadNs),
+      lastWriteNs: Math.max(sum.lastWriteNs, next.lastWriteNs),
+      bytesRead: sum.bytesRead + next.bytesRead,
+      bytesWritten: sum.bytesWritten + next.bytesWritten,
+      reads: sum.reads + next.reads,
+      writes: sum.writes + next.writes,
+    }),
+    first,
+  );
+}

@@ -1,0 +1,44 @@
+import { type CorrelatorStats, createCorrelator } from '../correlate/correlator.ts';
+import type { Exporter } from '../exporter/exporter.ts';
+import { type KernelRecord, RECEIVER_KIND } from '../receiver/kernel-record.ts';
+import { createSpanBuilder, type SpanOptions } from '../spans/build.ts';
+import type { HopSpan } from '../spans/hop-span.ts';
+
+/** A batch is handed on when it has so many spans, or at the next clock record. */
+const BATCH_SPANS = 512;
+
+/** Records in, spans to every exporter: the pure middle of the house, and its batching. */
+export interface TracePipeline {
+  push(record: KernelRecord): void;
+  /** Completes what can be completed, for the end of the stream, and hands it on. */
+  flush(): void;
+  readonly stats: Readonly<CorrelatorStats>;
+}
+
+export function createTracePipeline(exporters: readonly Exporter[], options: SpanOptions): TracePipeline {
+  const toSpans = createSpanBuilder(options);
+  let batch: HopSpan[] = [];
+  const correlator = createCorrelator((hop) => {
+    batch.push(...toSpans(hop));
+    if (batch.length >= BATCH_SPANS) handOn();
+  });
+
+  function handOn(): void {
+    if (batch.length === 0) return;
+    const spans = batch;
+    batch = [];
+    for (const exporter of exporters) exporter.export(spans);
+  }
+
+  return {
+    stats: correlator.stats,
+    push(record) {
+      correlator.push(record);
+      if (record.kind === RECEIVER_KIND.CLOCK) handOn();
+    },
+    flush() {
+      correlator.flush();
+      handOn();
+    },
+  };
+}

@@ -1,0 +1,190 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { basename } from 'node:path';
+import type { EbpfReceiverConfig, Target } from '../config/types.ts';
+import { HopspanError } from '../errors.ts';
+import {
+  KIND,
+  PROCESS_EVENT,
+  type ProcessRecord,
+  readProcessRecord,
+  readSideRecord,
+} from '../records.gen.ts';
+import { createClock, monotonicNs } from './clock.ts';
+import { type KernelRecord, RECEIVER_KIND } from './kernel-record.ts';
+import { type Counters, loadProbes, type Probes } from './probes.ts';
+import { allPids, containerIdOf, executableOf, listeningPorts, matches } from './processes.ts';
+import { createQuietExchanges } from './quiet.ts';
+
+const DRAIN_INTERVAL_MS = 50;
+const DRAIN_LIMIT = 8192;
+const SCAN_INTERVAL_NS = 250_000_000;
+const NS_PER_MS = 1_000_000;
+
+export interface WatchedProcess {
+  readonly pid: number;
+  readonly executableName: string;
+  readonly serviceName: string;
+}
+
+export interface EbpfReceiver {
+  /** Loads the probes, finds the targets, begins to drain. @throws HopspanError for what the machine lacks. */
+  start(): void;
+  /** Detaches, then hands on what was complete. May be called twice. */
+  stop(): void;
+  watched(): readonly WatchedProcess[];
+  /** The hook tier in use, for people. */
+  readonly hooks: string;
+  counters(): Counters;
+}
+
+/** Kernel records of the configured targets, in the order in which the kernel made them, to `emit`. */
+export function createEbpfReceiver(
+  config: EbpfReceiverConfig,
+  emit: (record: KernelRecord) => void,
+): EbpfReceiver {
+  const clock = createClock();
+  const quiet = createQuietExchanges();
+  const watched = new Map<number, WatchedProcess>();
+  let probes: Probes | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let lastScanNs = 0;
+  let lastCounters: Counters | undefined;
+  let acceptHook = false;
+
+  function watch(pid: number, targetIndex: number): boolean {
+    const target = config.targets[targetIndex];
+    const exe = executableOf(pid);
+    if (!target || !exe || !probes) return false;
+    for (const port of listeningPorts(pid)) probes.addListenPort(port);
+    const serviceName = target.serviceName ?? exe.name;
+    watched.set(pid, { pid, executableName: exe.name, serviceName });
+    emit({
+      kind: RECEIVER_KIND.PROXY,
+      tgid: pid,
+      serviceName,
+      executableName: exe.name,
+      executablePath: exe.path,
+      containerId: containerIdOf(pid),
+    });
+    return true;
+  }
+
+  function findProcesses(loaded: Probes): void {
+    for (const pid of allPids()) {
+      const exe = executableOf(pid);
+      if (!exe || pid === process.pid) continue;
+      let ports: number[] | undefined;
+      const portsOnce = (): number[] => {
+        ports ??= listeningPorts(pid);
+        return ports;
+      };
+      const index = config.targets.findIndex((target) => matches(target, pid, exe, portsOnce));
+      if (index >= 0 && loaded.addProcess(pid, index)) watch(pid, index);
+    }
+  }
+
+  function onProcess(record: ProcessRecord): void {
+    if (record.event === PROCESS_EVENT.EXIT) watched.delete(record.tgid);
+    else {
+      const target = config.targets[record.target];
+      const path = executableOf(record.tgid)?.path;
+      if (
+        target?.by === 'path' &&
+        record.event === PROCESS_EVENT.EXEC &&
+        path !== undefined &&
+        path !== target.path
+      ) {
+        probes?.removeProcess(record.tgid); // the kernel knows the file's basename only
+        return;
+      }
+      watch(record.tgid, record.target);
+    }
+    emit(record);
+  }
+
+  function drain(loaded: Probes, limit: number): number {
+    const { memory } = loaded.ring;
+    return loaded.ring.drain((offset) => {
+      if (memory.u32[offset >> 2] === KIND.SIDE) emit(quiet.reconcile(readSideRecord(memory, offset)));
+      else onProcess(readProcessRecord(memory, offset));
+    }, limit);
+  }
+
+  function scan(loaded: Probes, beforeNs: number): void {
+    for (const record of quiet.scan(loaded.connections, loaded.placesUsed(), beforeNs)) emit(record);
+  }
+
+  function tick(): void {
+    if (!probes) return;
+    const count = drain(probes, DRAIN_LIMIT);
+    const now = monotonicNs();
+    if (now - lastScanNs >= SCAN_INTERVAL_NS) {
+      lastScanNs = now;
+      scan(probes, now - config.idleTimeoutMs * NS_PER_MS);
+    }
+    emit(clock());
+    timer = setTimeout(tick, count === DRAIN_LIMIT ? 0 : DRAIN_INTERVAL_MS);
+  }
+
+  return {
+    get hooks() {
+      return acceptHook ? 'tp_btf+cgroup' : 'tp_btf';
+    },
+    start() {
+      for (const target of config.targets) requireTarget(target);
+      probes = loadProbes(config);
+      acceptHook = probes.acceptHook;
+      emit({
+        kind: RECEIVER_KIND.HOST,
+        hostName: hostname(),
+        hostId: readFirstLine('/etc/machine-id'),
+        seed: randomBytes(16).toString('hex'),
+      });
+      emit(clock());
+      for (const [index, target] of config.targets.entries()) {
+        if (target.by === 'executable') probes.addName(target.executable, index);
+        else if (target.by === 'path') probes.addName(basename(target.path), index);
+        else if (target.by === 'listen_port') probes.addPort(target.listenPort, index);
+      }
+      findProcesses(probes);
+      timer = setTimeout(tick, DRAIN_INTERVAL_MS);
+    },
+    stop() {
+      clearTimeout(timer);
+      if (!probes) return;
+      const loaded = probes;
+      probes = undefined;
+      while (drain(loaded, DRAIN_LIMIT) > 0);
+      scan(loaded, Number.POSITIVE_INFINITY);
+      emit(clock());
+      lastCounters = loaded.counters();
+      loaded.close();
+    },
+    watched: () => [...watched.values()],
+    counters() {
+      if (probes) lastCounters = probes.counters();
+      if (!lastCounters) throw new Error('counters() before start()');
+      return lastCounters;
+    },
+  };
+}
+
+/** @throws HopspanError TARGET_NOT_FOUND for a process id that does not exist; other targets may come later. */
+function requireTarget(target: Target): void {
+  if (target.by === 'pid' && !executableOf(target.pid)) {
+    throw new HopspanError(
+      'TARGET_NOT_FOUND',
+      `there is no process ${target.pid} to watch; look up the proxy's process id, or name it by executable.`,
+    );
+  }
+}
+
+function readFirstLine(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').split('\n')[0] ?? '';
+  } catch {
+    return '';
+  }
+}

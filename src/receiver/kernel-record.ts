@@ -1,0 +1,38 @@
+import type { KIND, ProcessRecord, SideRecord } from '../records.gen.ts';
+
+/** Kinds of the records that the receiver itself adds to the kernel's (KIND). */
+export const RECEIVER_KIND = { HOST: 100, PROXY: 101, CLOCK: 102 } as const;
+
+/** The first record of every stream. */
+export interface HostRecord {
+  readonly kind: typeof RECEIVER_KIND.HOST;
+  readonly hostName: string;
+  /** /etc/machine-id, or empty. */
+  readonly hostId: string;
+  /** Makes the ids of this run's spans differ from every other run's; recorded, so that a replay repeats them. */
+  readonly seed: string;
+}
+
+/** A watched process, before the first record of its connections where that can be known. */
+export interface ProxyRecord {
+  readonly kind: typeof RECEIVER_KIND.PROXY;
+  readonly tgid: number;
+  readonly serviceName: string;
+  readonly executableName: string;
+  readonly executablePath: string;
+  /** Empty when the process is in no container that is recognised. */
+  readonly containerId: string;
+}
+
+/** How CLOCK_MONOTONIC stands to the wall clock; also the receiver's heartbeat, the only clock of what follows. */
+export interface ClockRecord {
+  readonly kind: typeof RECEIVER_KIND.CLOCK;
+  readonly monotonicNs: number;
+  /** Wall-clock time at monotonicNs, whole seconds and nanoseconds since the Unix epoch. */
+  readonly wallSeconds: number;
+  readonly wallNanos: number;
+}
+
+export type KernelRecord = SideRecord | ProcessRecord | HostRecord | ProxyRecord | ClockRecord;
+
+export type { KIND, ProcessRecord, SideRecord };

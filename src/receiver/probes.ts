@@ -1,0 +1,153 @@
+import { readFileSync } from 'node:fs';
+import { BpfObject } from '../native/libbpf.ts';
+import { closeDescriptor, type Mapping, mapShared, openDirectory, PAGE_SIZE } from '../native/memory.ts';
+import { openRing, type Ring, type RingMemory } from '../native/ring.ts';
+import { CONFIG, CONNECTION, COUNTERS, PROCESS_RECORD, SHARED } from '../records.gen.ts';
+import { cgroup2Mount } from './cgroup.ts';
+
+/** Programs of bpf/hopspan.bpf.c that hang on raw tracepoints, by their order of attachment. */
+const TRACEPOINT_PROGRAMS = [
+  'on_process_exec',
+  'on_process_fork',
+  'on_process_exit',
+  'on_state',
+  'on_data_ready',
+  'on_recv',
+  'on_send',
+  'on_destroy',
+] as const;
+const CGROUP_PROGRAMS = ['on_accept4', 'on_accept6'] as const;
+const NAME_BYTES = PROCESS_RECORD.size - PROCESS_RECORD.name;
+
+export interface ProbeOptions {
+  readonly maxConnections: number;
+  readonly ringBufferBytes: number;
+}
+
+/** What the probes counted that should not happen; see struct hs_counters. */
+export type Counters = Readonly<Record<Exclude<keyof typeof COUNTERS, 'size'>, number>>;
+
+/** The loaded and attached probes, and the memory that they share with the receiver. */
+export interface Probes {
+  readonly ring: Ring;
+  readonly connections: RingMemory;
+  /** False when no cgroup v2 hierarchy let the accept hook in: accept waits are then part of read waits. */
+  readonly acceptHook: boolean;
+  placesUsed(): number;
+  counters(): Counters;
+  addProcess(tgid: number, target: number): boolean;
+  removeProcess(tgid: number): void;
+  addName(name: string, target: number): void;
+  addPort(port: number, target: number): void;
+  addListenPort(port: number): void;
+  close(): void;
+}
+
+/** The built object, beside the compiled sources and beside a checkout's. */
+export function objectPath(): string {
+  const fromSource = import.meta.url.endsWith('.ts');
+  const path = fromSource ? '../../dist/bpf/hopspan.bpf.o' : '../../bpf/hopspan.bpf.o';
+  return new URL(path, import.meta.url).pathname;
+}
+
+/**
+ * Loads and attaches the probes.
+ * @throws HopspanError LIBBPF_MISSING or BPF_LOAD_FAILED; nothing stays attached then.
+ */
+export function loadProbes(options: ProbeOptions): Probes {
+  const object = new BpfObject(readFileSync(objectPath()));
+  const mappings: Mapping[] = [];
+  const keep = (mapping: Mapping): ArrayBuffer => {
+    mappings.push(mapping);
+    return mapping.buffer;
+  };
+  try {
+    object.setMaxEntries('records', options.ringBufferBytes);
+    object.setMaxEntries('connections', options.maxConnections);
+    object.setMaxEntries('free_places', options.maxConnections);
+    const config = Buffer.alloc(CONFIG.size);
+    config.writeUInt32LE(options.maxConnections, CONFIG.maxConnections);
+    object.setReadOnlyData(config);
+    const cgroup = openCgroup();
+    if (cgroup < 0) for (const program of CGROUP_PROGRAMS) object.skipProgram(program);
+    object.load();
+
+    const ring = openRing(object.mapFd('records'), options.ringBufferBytes);
+    const shared = keep(mapShared(object.mapFd('.bss'), pages(SHARED.size), 0, true));
+    const table = keep(
+      mapShared(object.mapFd('connections'), pages(options.maxConnections * CONNECTION.size), 0, false),
+    );
+    const shared64 = new BigUint64Array(shared);
+    const shared32 = new Uint32Array(shared);
+
+    for (const program of TRACEPOINT_PROGRAMS) object.attach(program);
+    if (cgroup >= 0) {
+      for (const program of CGROUP_PROGRAMS) object.attachCgroup(program, cgroup);
+      closeDescriptor(cgroup);
+    }
+
+    return {
+      ring,
+      connections: {
+        u8: new Uint8Array(table),
+        u16: new Uint16Array(table),
+        u32: new Uint32Array(table),
+      },
+      acceptHook: cgroup >= 0,
+      placesUsed: () => Math.min(Atomics.load(shared32, SHARED.placesUsed >> 2), options.maxConnections),
+      counters: () => readCounters(shared64),
+      addProcess: (tgid, target) => object.update('targets', u32(tgid), u32(target)),
+      removeProcess: (tgid) => void object.remove('targets', u32(tgid)),
+      addName: (name, target) => void object.update('target_names', nameKey(name), u32(target)),
+      addPort: (port, target) => void object.update('target_ports', u16(port), u32(target)),
+      addListenPort: (port) => {
+        const index = (SHARED.listenPorts >> 3) + (port >> 6);
+        Atomics.or(shared64, index, 1n << BigInt(port & 63));
+      },
+      close() {
+        ring.close();
+        for (const mapping of mappings) mapping.unmap();
+        object.close();
+      },
+    };
+  } catch (error) {
+    for (const mapping of mappings) mapping.unmap();
+    object.close();
+    throw error;
+  }
+}
+
+function openCgroup(): number {
+  const mount = cgroup2Mount();
+  return mount === undefined ? -1 : openDirectory(mount);
+}
+
+function readCounters(shared64: BigUint64Array): Counters {
+  const entries = Object.entries(COUNTERS)
+    .filter(([name]) => name !== 'size')
+    .map(([name, offset]) => [name, Number(Atomics.load(shared64, (SHARED.counters + offset) >> 3))]);
+  return Object.fromEntries(entries) as Counters;
+}
+
+function pages(bytes: number): number {
+  return Math.ceil(bytes / PAGE_SIZE) * PAGE_SIZE;
+}
+
+function u32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value);
+  return bytes;
+}
+
+function u16(value: number): Buffer {
+  const bytes = Buffer.alloc(2);
+  bytes.writeUInt16LE(value);
+  return bytes;
+}
+
+/** struct hs_name: NUL-terminated, as bpf_probe_read_kernel_str() leaves it. */
+function nameKey(name: string): Buffer {
+  const bytes = Buffer.alloc(NAME_BYTES);
+  bytes.write(name, 0, NAME_BYTES - 1);
+  return bytes;
+}

@@ -1,0 +1,55 @@
+import type { SideRecord } from '../records.gen.ts';
+
+const AF_INET6 = 10;
+
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** True for ::ffff:a.b.c.d, an IPv4 peer of a dual-stack socket (RFC 4291, section 2.5.5.2). */
+function isMapped(bytes: Uint8Array): boolean {
+  for (let i = 0; i < 10; i++) if (bytes[i] !== 0) return false;
+  return bytes[10] === 0xff && bytes[11] === 0xff;
+}
+
+function formatIpv4(bytes: Uint8Array, at: number): string {
+  return `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`;
+}
+
+/** The canonical text form of an IPv6 address (RFC 5952). */
+export function formatIpv6(bytes: Uint8Array): string {
+  const groups = Array.from({ length: 8 }, (_, i) => ((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0));
+  let bestStart = -1;
+  let bestLength = 1; // a single zero group is not shortened
+  for (let start = 0; start < 8; start++) {
+    let length = 0;
+    while (start + length < 8 && groups[start + length] === 0) length++;
+    if (length > bestLength) {
+      bestStart = start;
+      bestLength = length;
+    }
+  }
+  const text = (part: number[]): string => part.map((group) => group.toString(16)).join(':');
+  if (bestStart < 0) return text(groups);
+  return `${text(groups.slice(0, bestStart))}::${text(groups.slice(bestStart + bestLength))}`;
+}
+
+function format(record: SideRecord, bytes: Uint8Array): string {
+  if (record.family !== AF_INET6) return formatIpv4(bytes, 0);
+  return isMapped(bytes) ? formatIpv4(bytes, 12) : formatIpv6(bytes);
+}
+
+export const localEndpoint = (record: SideRecord): Endpoint => ({
+  address: format(record, record.localAddr),
+  port: record.localPort,
+});
+
+export const remoteEndpoint = (record: SideRecord): Endpoint => ({
+  address: format(record, record.remoteAddr),
+  port: record.remotePort,
+});
+
+export function networkType(record: SideRecord): 'ipv4' | 'ipv6' {
+  return record.family === AF_INET6 && !isMapped(record.remoteAddr) ? 'ipv6' : 'ipv4';
+}

@@ -1,0 +1,183 @@
+/** Where an attribute stands. */
+export type AttributeSpan = 'hop' | 'upstream' | 'resource' | 'phase';
+
+export interface AttributeMeaning {
+  readonly on: readonly AttributeSpan[];
+  readonly type: 'string' | 'int' | 'double' | 'boolean';
+  readonly meaning: string;
+}
+
+/** Every attribute that hopspan sets: OpenTelemetry's names first, its own under `hopspan.`. docs/spans.md is generated from this table. */
+export const ATTRIBUTES = {
+  'network.transport': { on: ['hop', 'upstream'], type: 'string', meaning: '`tcp`' },
+  'network.type': { on: ['hop', 'upstream'], type: 'string', meaning: '`ipv4` or `ipv6`' },
+  'network.peer.address': {
+    on: ['hop', 'upstream'],
+    type: 'string',
+    meaning:
+      'The other end of the connection: the client on the hop, the upstream host on the upstream span.',
+  },
+  'network.peer.port': { on: ['hop', 'upstream'], type: 'int', meaning: 'Its port.' },
+  'network.local.address': {
+    on: ['hop', 'upstream'],
+    type: 'string',
+    meaning: "The proxy's end of the connection.",
+  },
+  'network.local.port': { on: ['hop', 'upstream'], type: 'int', meaning: 'Its port.' },
+  'client.address': { on: ['hop'], type: 'string', meaning: 'The client, as the proxy sees it.' },
+  'client.port': { on: ['hop'], type: 'int', meaning: "The client's port." },
+  'server.address': {
+    on: ['hop', 'upstream'],
+    type: 'string',
+    meaning: 'The proxy on the hop, the upstream host on the upstream span.',
+  },
+  'server.port': { on: ['hop', 'upstream'], type: 'int', meaning: 'The port that was connected to.' },
+  'peer.service': {
+    on: ['upstream'],
+    type: 'string',
+    meaning:
+      'The upstream host as `address:port`, so that service graphs draw an upstream that sends no spans.',
+  },
+  'service.peer.name': {
+    on: ['upstream'],
+    type: 'string',
+    meaning: 'The same under the name that succeeds `peer.service`.',
+  },
+  'error.type': { on: ['hop', 'upstream'], type: 'string', meaning: 'The outcome, where it is an error.' },
+  'hopspan.outcome': {
+    on: ['hop', 'upstream'],
+    type: 'string',
+    meaning: 'What became of the exchange; see outcomes.',
+  },
+  'hopspan.pairing': {
+    on: ['hop', 'upstream'],
+    type: 'string',
+    meaning: 'The evidence that the two sides belong together: `buffer`, `connect`, `order` or `none`.',
+  },
+  'hopspan.pairing.ambiguous': {
+    on: ['hop', 'upstream'],
+    type: 'boolean',
+    meaning: 'True where the evidence left more than one candidate, so that none was taken.',
+  },
+  'hopspan.connection.id': {
+    on: ['hop', 'upstream'],
+    type: 'string',
+    meaning:
+      'The TCP connection: client and server initial sequence numbers in hexadecimal. Both ends compute the same one, through address translation too. Absent for preexisting connections.',
+  },
+  'hopspan.connection.reused': {
+    on: ['hop', 'upstream'],
+    type: 'boolean',
+    meaning: 'The connection had carried an earlier exchange.',
+  },
+  'hopspan.connection.preexisting': {
+    on: ['hop', 'upstream'],
+    type: 'boolean',
+    meaning: 'The connection is older than hopspan: its set-up is unknown.',
+  },
+  'hopspan.exchange.number': {
+    on: ['hop', 'upstream'],
+    type: 'int',
+    meaning: 'From 1 on each connection; 0 for a connection that ended before any byte.',
+  },
+  'hopspan.exchange.overlapping': {
+    on: ['hop'],
+    type: 'boolean',
+    meaning:
+      'Bytes went both ways at once (pipelining, full duplex): several exchanges without a border between them stand in one hop.',
+  },
+  'hopspan.bytes.received': {
+    on: ['hop', 'upstream'],
+    type: 'int',
+    meaning: "Payload bytes that the proxy read from this side's connection in this exchange.",
+  },
+  'hopspan.bytes.sent': {
+    on: ['hop', 'upstream'],
+    type: 'int',
+    meaning: "Payload bytes that the proxy wrote to this side's connection in this exchange.",
+  },
+  'hopspan.tcp.rtt': {
+    on: ['hop', 'upstream'],
+    type: 'double',
+    meaning: "Smoothed round-trip time in seconds, as the kernel's TCP keeps it.",
+  },
+  'hopspan.tcp.retransmits': {
+    on: ['hop', 'upstream'],
+    type: 'int',
+    meaning: 'Segments sent again on this connection so far.',
+  },
+  'hopspan.tcp.out_of_order': {
+    on: ['hop', 'upstream'],
+    type: 'int',
+    meaning: 'Segments received out of order on this connection so far.',
+  },
+  'hopspan.worker': { on: ['hop', 'upstream'], type: 'string', meaning: "Name of the proxy's thread." },
+  'hopspan.close.by': {
+    on: ['hop'],
+    type: 'string',
+    meaning: '`client`, `proxy` or `upstream`: who ended first. On the exchange that carries the end.',
+  },
+  'hopspan.close.how': { on: ['hop'], type: 'string', meaning: '`fin`, `reset` or `timeout`.' },
+  'hopspan.attempts': {
+    on: ['hop'],
+    type: 'int',
+    meaning: 'Upstream connections tried, where more than one was.',
+  },
+  'hopspan.accept_wait.duration': {
+    on: ['hop'],
+    type: 'double',
+    meaning: 'Seconds from handshake to accept().',
+  },
+  'hopspan.read_wait.duration': { on: ['hop'], type: 'double', meaning: 'Seconds from readable to read.' },
+  'hopspan.forward.duration': {
+    on: ['hop'],
+    type: 'double',
+    meaning: 'Seconds from read to written upstream.',
+  },
+  'hopspan.request_transfer.duration': {
+    on: ['hop'],
+    type: 'double',
+    meaning: 'Seconds from the first to the last request byte written upstream.',
+  },
+  'hopspan.connect.duration': {
+    on: ['hop'],
+    type: 'double',
+    meaning: 'Seconds from SYN to established, upstream.',
+  },
+  'hopspan.upstream_wait.duration': {
+    on: ['hop'],
+    type: 'double',
+    meaning: 'Seconds from the request written to the first answer byte in the kernel.',
+  },
+  'hopspan.answer_read_wait.duration': {
+    on: ['hop'],
+    type: 'double',
+    meaning: 'Seconds from the first answer byte in the kernel to its read.',
+  },
+  'hopspan.answer_forward.duration': {
+    on: ['hop'],
+    type: 'double',
+    meaning: 'Seconds from the answer read to its first byte written downstream.',
+  },
+  'hopspan.answer_transfer.duration': {
+    on: ['hop'],
+    type: 'double',
+    meaning: 'Seconds from the first to the last answer byte written downstream.',
+  },
+  'service.name': { on: ['resource'], type: 'string', meaning: "Configured, else the executable's name." },
+  'service.instance.id': { on: ['resource'], type: 'string', meaning: 'One per watched process.' },
+  'process.pid': { on: ['resource'], type: 'int', meaning: 'Process id, as hopspan sees it.' },
+  'process.executable.name': { on: ['resource'], type: 'string', meaning: 'Basename of the executable.' },
+  'process.executable.path': { on: ['resource'], type: 'string', meaning: 'Its path.' },
+  'host.name': { on: ['resource'], type: 'string', meaning: 'Host name.' },
+  'host.id': { on: ['resource'], type: 'string', meaning: 'The machine id.' },
+  'container.id': {
+    on: ['resource'],
+    type: 'string',
+    meaning: "The container, where the process's cgroup names one.",
+  },
+  'telemetry.distro.name': { on: ['resource'], type: 'string', meaning: '`hopspan`' },
+  'telemetry.distro.version': { on: ['resource'], type: 'string', meaning: "hopspan's version." },
+} as const satisfies Record<string, AttributeMeaning>;
+
+export type AttributeName = keyof typeof ATTRIBUTES;

@@ -1,0 +1,141 @@
+import type { Hop } from '../correlate/hop.ts';
+import { hasExchange, isAnswered, requestTotal } from '../correlate/side.ts';
+import type { SideRecord } from '../records.gen.ts';
+
+/** Outcomes in the words of someone who debugs a proxy, with what each means on an error span. */
+export const OUTCOMES = {
+  ok: undefined,
+  idle_closed: undefined,
+  client_aborted: 'the client left before the whole answer',
+  upstream_refused: 'the upstream refused the connection',
+  upstream_unreachable: 'no route led to the upstream',
+  upstream_connect_timeout: 'the upstream did not answer the connection attempt in time',
+  upstream_reset: 'the upstream reset the connection before the exchange was over',
+  upstream_closed_early: 'the upstream closed the connection without an answer',
+  proxy_reset: 'the proxy ended the exchange before there was an answer',
+  no_upstream: 'the proxy ended the exchange without trying an upstream',
+} as const satisfies Record<string, string | undefined>;
+
+export type Outcome = keyof typeof OUTCOMES;
+export type CloseBy = 'client' | 'proxy' | 'upstream';
+export type CloseHow = 'fin' | 'reset' | 'timeout';
+
+/** errno, include/uapi/asm-generic/errno*.h */
+const EPIPE = 32;
+const ENETUNREACH = 101;
+const ECONNRESET = 104;
+const ETIMEDOUT = 110;
+const ECONNREFUSED = 111;
+const EHOSTUNREACH = 113;
+/** include/net/tcp_states.h */
+const TCP_ESTABLISHED = 1;
+const TCP_FIN_WAIT1 = 4;
+const TCP_FIN_WAIT2 = 5;
+const TCP_CLOSE_WAIT = 8;
+
+interface Leaving {
+  readonly by: CloseBy;
+  readonly how: CloseHow;
+  readonly ns: number;
+}
+
+/** How the far end of a connection left, if it did before the proxy. */
+function peerLeft(record: SideRecord, by: 'client' | 'upstream'): Leaving | undefined {
+  if (record.finReceivedNs && !(record.finSentNs && record.finSentNs < record.finReceivedNs)) {
+    return { by, how: 'fin', ns: record.finReceivedNs };
+  }
+  if (record.finSentNs) return undefined; // what comes after our FIN answers it
+  if (record.error === ETIMEDOUT) return { by, how: 'timeout', ns: record.closedNs };
+  if (record.error !== 0) return { by, how: 'reset', ns: record.closedNs };
+  return undefined;
+}
+
+/** The proxy closed with a reset: unread data, or SO_LINGER 0 (tcp_close(), tcp_disconnect()). */
+function resetByProxy(record: SideRecord): boolean {
+  return (
+    record.error === 0 && (record.closedFrom === TCP_ESTABLISHED || record.closedFrom === TCP_CLOSE_WAIT)
+  );
+}
+
+function proxyLeft(record: SideRecord): Leaving | undefined {
+  if (resetByProxy(record) && record.closedNs) return { by: 'proxy', how: 'reset', ns: record.closedNs };
+  if (record.finSentNs) return { by: 'proxy', how: 'fin', ns: record.finSentNs };
+  return undefined;
+}
+
+/** Who ended the hop's connections first, and how; undefined while nobody has. */
+export function whoClosed(hop: Hop): Leaving | undefined {
+  if (!hop.end) return undefined;
+  const { downstream: d, upstream: u } = hop;
+  const leavings = [
+    d && peerLeft(d, 'client'),
+    u?.establishedNs || isOld(u) ? u && peerLeft(u, 'upstream') : undefined,
+    d && proxyLeft(d),
+  ].filter((leaving) => leaving !== undefined);
+  leavings.sort((a, b) => a.ns - b.ns);
+  return leavings[0];
+}
+
+function isOld(u: SideRecord | undefined): boolean {
+  return u !== undefined && u.synNs === 0;
+}
+
+/** What became of the hop; see `docs/outcomes.md` for Envoy's and HAProxy's words. */
+export function outcomeOf(hop: Hop): Outcome {
+  const { downstream: d, upstream: u } = hop;
+  if (!hop.end) return 'ok';
+  if (hop.kind === 'connection') return 'idle_closed';
+  const first = whoClosed(hop);
+  if (u?.synNs && !u.establishedNs) return connectOutcome(u, first);
+  if (!d) return u && isAnswered(u) ? 'ok' : upstreamOnlyOutcome(first);
+  if (isAnswered(d)) return answeredOutcome(d, u, first);
+  const asked = hasExchange(d) || (u !== undefined && requestTotal(u) > 0);
+  if (!asked && first?.by !== 'upstream' && (u || first?.by === 'client')) return 'idle_closed';
+  if (!u) return first?.by === 'client' ? 'client_aborted' : 'no_upstream';
+  switch (first?.by) {
+    case 'client':
+      return 'client_aborted';
+    case 'upstream':
+      return first.how === 'fin' ? 'upstream_closed_early' : 'upstream_reset';
+    default:
+      return 'proxy_reset';
+  }
+}
+
+function connectOutcome(u: SideRecord, first: Leaving | undefined): Outcome {
+  switch (u.error) {
+    case ECONNREFUSED:
+    case ECONNRESET:
+      return 'upstream_refused';
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+      return 'upstream_unreachable';
+    case 0:
+      return first?.by === 'client' && first.ns <= u.closedNs ? 'client_aborted' : 'upstream_connect_timeout';
+    default:
+      return 'upstream_connect_timeout';
+  }
+}
+
+function upstreamOnlyOutcome(first: Leaving | undefined): Outcome {
+  if (first?.by !== 'upstream') return 'idle_closed';
+  return first.how === 'fin' ? 'upstream_closed_early' : 'upstream_reset';
+}
+
+/** At least one answer byte was written downstream. Of opaque bytes only the connections' ends tell whether more should have come. */
+function answeredOutcome(d: SideRecord, u: SideRecord | undefined, first: Leaving | undefined): Outcome {
+  const clientReset = d.error === ECONNRESET || d.error === EPIPE;
+  if (clientReset && d.finReceivedNs !== 0 && d.lastWriteNs > d.finReceivedNs) return 'client_aborted';
+  if (u && first?.by === 'upstream' && first.how !== 'fin') return 'upstream_reset';
+  if (!u || !upstreamHadMore(d, u)) return 'ok';
+  if (first?.by === 'client') return 'client_aborted';
+  return first?.by === 'proxy' ? 'proxy_reset' : 'ok';
+}
+
+/** Answer bytes that were read and not written, not read, or came after the proxy had closed. */
+function upstreamHadMore(d: SideRecord, u: SideRecord): boolean {
+  const unwritten = u.bytesRead > d.bytesWritten;
+  const cameLate =
+    u.error === ECONNRESET && (u.closedFrom === TCP_FIN_WAIT1 || u.closedFrom === TCP_FIN_WAIT2);
+  return unwritten || u.unreadBytes > 0 || cameLate;
+}
