@@ -1,9 +1,8 @@
 import { connect, type Socket } from 'node:net';
+import { answerReader, answersTo, requestBytes } from './client-messages.ts';
 import { monotonicNs } from './process.ts';
-import type { MessageEvents, MessageReader } from './protocol.ts';
-import { ANSWER_HEADER_BYTES, fixedRequest, framedRequest, lengthReader, textReader } from './protocol.ts';
 import { draw, seededRandom } from './random.ts';
-import { SMTP_EXCHANGES, SMTP_GREETING, smtpRequest } from './smtp.ts';
+import { SMTP_EXCHANGES, SMTP_GREETING } from './smtp.ts';
 import type { ClientConnection, ClientExchange, ClientOptions } from './traffic-types.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -129,8 +128,20 @@ function established({ shared, socket, log }: State): void {
 /** Reads the server's greeting, if there is one, and from then on answers. */
 async function greeted(state: State): Promise<void> {
   const { socket, log, shared } = state;
-  const answers = answerReader(state);
-  let rest = shared.options.framing === 'smtp' ? SMTP_GREETING.length : (shared.options.greetingBytes ?? 0);
+  const { options } = shared;
+  const answers = answerReader(options, {
+    first: () => {
+      if (state.pending[0]) state.pending[0].firstByteNs = monotonicNs();
+    },
+    message: (header, bytes) => {
+      const exchange = state.pending.shift();
+      if (!exchange) return;
+      exchange.answerBytes = bytes;
+      finish(state, exchange, answersTo(options, header, exchange) ? 'ok' : 'foreign');
+      state.answered++;
+    },
+  });
+  let rest = options.framing === 'smtp' ? SMTP_GREETING.length : (options.greetingBytes ?? 0);
   socket.on('data', (chunk) => {
     const ofGreeting = Math.min(rest, chunk.length);
     rest -= ofGreeting;
@@ -140,36 +151,6 @@ async function greeted(state: State): Promise<void> {
     state.wake();
   });
   await waitFor(state, () => rest === 0);
-}
-
-function answerReader(state: State): MessageReader {
-  const { pending, shared, log } = state;
-  const framing = shared.options.framing ?? 'framed';
-  const events: MessageEvents = {
-    first: () => {
-      if (pending[0]) pending[0].firstByteNs = monotonicNs();
-    },
-    message: (header, bytes) => {
-      const exchange = pending.shift();
-      if (!exchange) return;
-      exchange.answerBytes = bytes;
-      const own =
-        framing === 'framed'
-          ? header.readUInt32BE(4) === log.connId && header.readUInt32BE(8) === exchange.exchange
-          : framing === 'smtp' || header[0] === firstByteSent(state, exchange);
-      finish(state, exchange, own ? 'ok' : 'foreign');
-      state.answered++;
-    },
-  };
-  if (framing === 'smtp') return textReader(() => '\r\n', events);
-  if (framing === 'framed')
-    return lengthReader(ANSWER_HEADER_BYTES, (header) => header.readUInt32BE(0), events);
-  const length = draw(shared.options.answerBytes ?? 1, state.random);
-  return lengthReader(1, () => length, events);
-}
-
-function firstByteSent({ log }: State, { exchange, requestBytes }: ClientExchange): number | undefined {
-  return fixedRequest(1, log.connId, exchange * requestBytes)[0];
 }
 
 async function talk(state: State): Promise<void> {
@@ -196,7 +177,7 @@ function send(state: State): void {
   const { socket, log, shared } = state;
   const { options } = shared;
   const number = state.sent++;
-  const bytes = requestBytes(state, number);
+  const bytes = requestBytes(options, state.random, log.connId, number, state.sentBytes);
   const exchange: Mutable<ClientExchange> = {
     connId: log.connId,
     exchange: number,
@@ -221,20 +202,6 @@ function send(state: State): void {
     socket.pause();
     setTimeout(() => socket.resume(), options.pauseMs);
   }
-}
-
-function requestBytes({ shared, log, random, sentBytes }: State, exchange: number): Buffer {
-  const { options } = shared;
-  const length = draw(options.requestBytes ?? 1, random);
-  if (options.framing === 'smtp') return Buffer.from(smtpRequest(log.connId, exchange, length));
-  if (options.framing === 'fixed') return fixedRequest(length, log.connId, sentBytes);
-  return framedRequest(length, {
-    connId: log.connId,
-    exchange,
-    answerBytes: draw(options.answerBytes ?? 1, random),
-    thinkMs: draw(options.thinkMs ?? 0, random),
-    fault: exchange === (options.faultAt ?? 0) ? (options.fault ?? 'none') : 'none',
-  });
 }
 
 function partlyAnswered(state: State, bytes: number): void {

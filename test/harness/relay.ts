@@ -27,7 +27,7 @@ function pass(from: Socket, to: Socket, delayMs: number): void {
 const server = createServer({ allowHalfOpen: true }, accept);
 const listening = new Promise<number>((resolve, reject) => {
   server.once('error', reject);
-  server.listen({ host: options.host ?? '127.0.0.1', backlog: 4096 }, () => {
+  server.listen({ host: options.host ?? '127.0.0.1', port: options.port, backlog: 4096 }, () => {
     const address = server.address();
     resolve(typeof address === 'object' && address ? address.port : 0);
   });

@@ -109,7 +109,10 @@ export interface ClientOptions {
   };
   /** After the last answer; `half-close`: FIN after the last request, then the answers; `server`: waits for its FIN. */
   readonly end?: 'fin' | 'reset' | 'half-close' | 'server';
-  /** Source addresses, taken in turn: each brings its own ephemeral ports. */
+  /**
+   * Source addresses, taken in turn: each brings its own ephemeral ports. Binding makes the kernel search for a port
+   * one by one, which takes seconds at thousands of connections; without it, ports in TIME_WAIT are used again.
+   */
   readonly localAddresses?: readonly string[];
   readonly seed?: number;
 }
@@ -158,6 +161,8 @@ export interface ClientLog {
 
 export interface RelayOptions {
   readonly host?: string;
+  /** A free one where not given. */
+  readonly port?: number;
   readonly upstreamHost?: string;
   readonly upstreamPort: number;
   /** Every byte waits so long on its way; order is kept. */

@@ -89,7 +89,8 @@ export interface Relay {
 
 /** Starts a delaying TCP relay in a process of its own. It delays bytes, not the handshake: see `fillAcceptQueue`. */
 export async function startRelay(options: RelayOptions): Promise<Relay> {
-  const worker = await startWorker('./relay.ts', options);
+  const chosen = options.port ?? (await freePort(options.host));
+  const worker = await startWorker('./relay.ts', { ...options, port: chosen });
   return { port: (await worker.call('port')) as number, pid: worker.child.pid, stop: worker.stop };
 }
 
