@@ -9,7 +9,8 @@ import {
   readRequestHeader,
   textReader,
 } from './protocol.ts';
-import { draw, seededRandom } from './random.ts';
+import { createRandom } from './random.ts';
+import { draw } from './range.ts';
 import { SMTP_EXCHANGES, SMTP_GREETING, smtpAnswer, smtpConnection, smtpRequestEnd } from './smtp.ts';
 import type { BackendConnection, BackendExchange, BackendLog, BackendOptions } from './traffic-types.ts';
 import { serveCalls, workerOptions } from './worker.ts';
@@ -36,7 +37,7 @@ interface Connection {
 
 const options = workerOptions<BackendOptions>();
 const framing = options.framing ?? 'framed';
-const random = seededRandom(options.seed ?? 1);
+const random = createRandom(options.seed ?? 1);
 const exchanges: { readonly connection: Connection; readonly exchange: BackendExchange }[] = [];
 const connections: Connection[] = [];
 

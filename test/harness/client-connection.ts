@@ -1,7 +1,8 @@
 import { connect, type Socket } from 'node:net';
 import { answerReader, answersTo, requestBytes } from './client-messages.ts';
 import { monotonicNs } from './process.ts';
-import { draw, seededRandom } from './random.ts';
+import { createRandom } from './random.ts';
+import { draw } from './range.ts';
 import { SMTP_EXCHANGES, SMTP_GREETING } from './smtp.ts';
 import type { ClientConnection, ClientExchange, ClientOptions } from './traffic-types.ts';
 
@@ -91,7 +92,7 @@ function open(shared: Shared, connId: number): State {
     shared,
     socket,
     log,
-    random: seededRandom((options.seed ?? 1) * 1_000_003 + connId),
+    random: createRandom((options.seed ?? 1) * 1_000_003 + connId),
     pending: [],
     total: options.framing === 'smtp' ? SMTP_EXCHANGES : (options.exchanges ?? 1),
     sent: 0,

@@ -1,6 +1,6 @@
 import type { MessageEvents, MessageReader, RequestHeader } from './protocol.ts';
 import { ANSWER_HEADER_BYTES, fixedRequest, framedRequest, lengthReader, textReader } from './protocol.ts';
-import { draw } from './random.ts';
+import { draw } from './range.ts';
 import { smtpRequest } from './smtp.ts';
 import type { ClientExchange, ClientOptions } from './traffic-types.ts';
 

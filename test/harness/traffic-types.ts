@@ -1,5 +1,5 @@
 import type { Fault, Framing } from './protocol.ts';
-import type { Range } from './random.ts';
+import type { Range } from './range.ts';
 
 /** All times: CLOCK_MONOTONIC in nanoseconds; 0 for what never happened. */
 export interface BackendOptions {
