@@ -29,11 +29,10 @@ export async function tlsCredentials(tls: OtlpTlsOptions): Promise<ChannelCreden
       'The otlp exporter has only one of a client certificate and its key; give both or neither.',
     );
   }
-  const [ca, cert, key] = await Promise.all([
-    readPem('CA file', tls.caFile),
-    readPem('client certificate', tls.certFile),
-    readPem('client key', tls.keyFile),
-  ]);
+  // One after the other, so that of two bad files it is always the same one that is named.
+  const ca = await readPem('CA file', tls.caFile);
+  const cert = await readPem('client certificate', tls.certFile);
+  const key = await readPem('client key', tls.keyFile);
   try {
     return credentials.createSsl(ca, key, cert);
   } catch (error) {

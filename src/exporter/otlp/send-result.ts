@@ -68,7 +68,9 @@ function isServiceError(error: Error): error is ServiceError {
 /** Whether a failed request may be sent again, and when at the earliest. */
 export function classifyFailure(error: Error): SendResult {
   if (!isServiceError(error)) return { outcome: 'refused', reason: error.message };
-  const reason = `${status[error.code] ?? error.code}: ${error.details}`;
+  // grpc-js ends some details with a note that is empty.
+  const details = error.details.replace(/\.? Resolution note:\s*$/, '');
+  const reason = `${status[error.code] ?? error.code}: ${details}`;
   const delayMs = error.metadata instanceof Metadata ? retryDelayMs(error.metadata) : undefined;
   if (!RETRYABLE.has(error.code) && !(error.code === status.RESOURCE_EXHAUSTED && delayMs !== undefined)) {
     return { outcome: 'refused', reason };

@@ -278,7 +278,10 @@ describe('failures', () => {
     const { exporter, log } = await startExporter(endpoint);
     exporter.export(exchanges(100));
     while (log.lines.length === 0) await new Promise((resolve) => setImmediate(resolve));
-    assert.match(log.lines[0] ?? '', /does not answer \(UNAVAILABLE.*800 spans waiting, 0 dropped/);
+    assert.match(
+      log.lines[0] ?? '',
+      /does not answer \(UNAVAILABLE: .*ECONNREFUSED 127\.0\.0\.1:\d+\): 800 spans waiting, 0 dropped/,
+    );
     const sink = await startOtlpSink({ port });
     await sink.waitForSpans(800);
     await exporter.shutdown(10_000);
