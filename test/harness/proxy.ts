@@ -76,8 +76,16 @@ export async function resolveListeners(listeners: readonly ListenerOptions[]): P
   );
 }
 
+const folders = new Set<string>();
+process.on('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+/** A temporary folder that is gone at the latest when this process exits. */
 export function proxyFolder(name: string): string {
-  return mkdtempSync(join(tmpdir(), `hopspan-${name}-`));
+  const folder = mkdtempSync(join(tmpdir(), `hopspan-${name}-`));
+  folders.add(folder);
+  return folder;
 }
 
 /** Brackets an IPv6 address, as the proxies' configurations and logs write it. */
