@@ -374,10 +374,11 @@ static __always_inline void connection_state(struct sock *sk, int from, int to)
 		record->closed_ns = now;
 		record->closed_from = from;
 		record->error = sk->sk_err;
-		record->unread_bytes = unread_bytes(sk, record);
 		/* The answer to our FIN goes straight to a time-wait socket (tcp_time_wait()). */
 		if (from == TCP_FIN_WAIT2 && !record->error && !record->fin_received_ns)
 			record->fin_received_ns = now;
+		if (from == TCP_ESTABLISHED || from == TCP_CLOSE_WAIT)
+			record->unread_bytes = unread_bytes(sk, record);
 		if (from != TCP_FIN_WAIT2 && from != TCP_LAST_ACK && from != TCP_CLOSING && !record->error)
 			note_close(connection);
 		break;

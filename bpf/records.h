@@ -93,7 +93,7 @@ struct hs_side_record {
 	__u8 pairing;
 	__u8 closed_from; /* TCP state left for TCP_CLOSE */
 	__u8 reserved;
-	__u32 unread_bytes; /* in the receive queue when TCP_CLOSE was reached */
+	__u32 unread_bytes; /* in the receive queue when the connection was cut off */
 	char worker[HS_COMM_LEN]; /* thread name */
 };
 
