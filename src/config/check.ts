@@ -1,7 +1,6 @@
 import type { z } from 'zod';
-import { escapeControl } from '../telemetry/escape.ts';
 import type { ConfigDocument } from './document.ts';
-import { didYouMean, found, type Remark } from './mistakes.ts';
+import { didYouMean, found, type Remark, shortened } from './mistakes.ts';
 import { listed } from './rules.ts';
 
 export type Path = readonly PropertyKey[];
@@ -107,7 +106,7 @@ export function noteUnknownKeys(
 export function pathName(path: Path): string {
   if (path.length === 0) return 'the file';
   const parts = path.map((key) =>
-    /^\d+$/.test(String(key)) ? `[${String(key)}]` : `.${escapeControl(String(key))}`,
+    /^\d+$/.test(String(key)) ? `[${String(key)}]` : `.${shortened(String(key))}`,
   );
   return parts.join('').replace(/^\./, '');
 }

@@ -2,7 +2,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { escapeControl } from '../telemetry/escape.ts';
 import { buildConsole, buildEbpf, buildFile, buildOtlp, buildTelemetry } from './build.ts';
 import { type Check, mappingAt, parsePart } from './check.ts';
-import { checkMapping, readComponents, refuseProcessors } from './components.ts';
+import { checkMapping, componentType, readComponents, refuseProcessors } from './components.ts';
 import { readDocument } from './document.ts';
 import { configInvalid, remarkLines } from './mistakes.ts';
 import { type OtlpEnv, readOtlpEnv, readResourceEnv } from './otel-env.ts';
@@ -47,10 +47,11 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
     'service',
     'telemetry',
   ]);
-  const resource = readResourceEnv(env, check.mistakes);
   const used = (role: 'receivers' | 'exporters') => new Set(pipelines.flatMap((pipeline) => pipeline[role]));
   const [usedReceivers, usedExporters] = [used('receivers'), used('exporters')];
-  const builtExporters = exporters.map((exporter) => buildExporter(check, exporter, env));
+  const otlpEnv = someOtlpNeedsEnv(check) ? readOtlpEnv(env, check.mistakes) : {};
+  const resource = readResourceEnv(env, check.mistakes);
+  const builtExporters = exporters.map((exporter) => buildExporter(check, exporter, otlpEnv));
   if (!telemetry || check.mistakes.length > 0) return undefined;
   return {
     receivers: receivers
@@ -65,7 +66,14 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
 
 type ParsedExporter = ReturnType<typeof readComponents<typeof EXPORTERS>>[number];
 
-function buildExporter(check: Check, exporter: ParsedExporter, env: NodeJS.ProcessEnv): ExporterConfig {
+/** Looks at the file as it stands, so that other mistakes hide none of the variables'. */
+function someOtlpNeedsEnv(check: Check): boolean {
+  const names = Object.keys(mappingAt(check, ['exporters']) ?? {});
+  const otlp = names.filter((name) => componentType(name) === 'otlp');
+  return otlp.some((name) => mappingAt(check, ['exporters', name])?.endpoint === undefined);
+}
+
+function buildExporter(check: Check, exporter: ParsedExporter, otlpEnv: OtlpEnv): ExporterConfig {
   const { name } = exporter;
   switch (exporter.type) {
     case 'console':
@@ -74,8 +82,7 @@ function buildExporter(check: Check, exporter: ParsedExporter, env: NodeJS.Proce
       return buildFile(name, exporter.parsed);
     case 'otlp': {
       const { parsed } = exporter;
-      const fromEnv: OtlpEnv = parsed.endpoint === undefined ? readOtlpEnv(env, check.mistakes) : {};
-      const built = buildOtlp(name, parsed, fromEnv);
+      const built = buildOtlp(name, parsed, parsed.endpoint === undefined ? otlpEnv : {});
       checkOtlp(check, parsed, built);
       return built;
     }

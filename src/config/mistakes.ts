@@ -2,6 +2,7 @@ import { distance } from 'fastest-levenshtein';
 import type { LineCounter } from 'yaml';
 import { HopspanError } from '../errors.ts';
 import { escapeControl } from '../telemetry/escape.ts';
+import { listed } from './rules.ts';
 
 /** Something to tell the user about the configuration: a mistake or a warning. */
 export interface Remark {
@@ -13,11 +14,24 @@ export interface Remark {
 const SHOWN_CHARACTERS = 60;
 const SHOWN_MISTAKES = 100;
 
+/** Names that are compared or listed, at most; only a file made to waste time has more. */
+const CANDIDATES = 200;
+const LISTED = 20;
+
 /** A value as messages show it: in quotes, short, harmless on a terminal, without a URL's password. */
 export function found(text: string): string {
-  const safe = text.replace(/\/\/[^/\s]*@/, '//***@');
-  const short = safe.length > SHOWN_CHARACTERS ? `${safe.slice(0, SHOWN_CHARACTERS)}…` : safe;
-  return `"${escapeControl(short)}"`;
+  return `"${shortened(text.replace(/\/\/[^/\s]*@/, '//***@'))}"`;
+}
+
+/** As `found`, without the quotes. */
+export function shortened(text: string): string {
+  return escapeControl(text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text);
+}
+
+/** The names that a file defines, "a, b or c". */
+export function listedNames(names: readonly string[]): string {
+  const shown = names.slice(0, LISTED).map(shortened);
+  return listed(names.length > LISTED ? [...shown, `${names.length - LISTED} others`] : shown, 'or');
 }
 
 /** `; did you mean "…"?` where one of the candidates is near enough to be meant, else nothing. */
@@ -25,10 +39,12 @@ export function didYouMean(text: string, candidates: readonly string[]): string 
   // Levenshtein's cost grows with the product of the lengths, and nobody misspells a key this long.
   if (text.length > SHOWN_CHARACTERS) return '';
   const ranked = candidates
+    .slice(0, CANDIDATES)
     .map((candidate) => ({ candidate, edits: distance(text.toLowerCase(), candidate.toLowerCase()) }))
     .sort((a, b) => a.edits - b.edits);
   const nearest = ranked[0];
-  const near = nearest && nearest.edits <= Math.max(1, Math.ceil(nearest.candidate.length / 3));
+  if (!nearest) return '';
+  const near = nearest.edits <= Math.ceil(nearest.candidate.length / 3) || text.startsWith(nearest.candidate);
   return near ? `; did you mean ${found(nearest.candidate)}?` : '';
 }
 

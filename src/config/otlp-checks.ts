@@ -20,7 +20,8 @@ export function checkOtlp(check: Check, parsed: ParsedOtlp, built: OtlpExporterC
   }
   const { initialIntervalMs, maxIntervalMs } = built.retry;
   if (initialIntervalMs > maxIntervalMs) {
-    const text = `found an initial_interval of ${initialIntervalMs / 1000}s above the max_interval of ${maxIntervalMs / 1000}s, expected at most that`;
+    const what = `found an initial_interval of ${initialIntervalMs / 1000}s above the max_interval of ${maxIntervalMs / 1000}s`;
+    const text = `${what} for ${pathName(path)}, expected at most that`;
     mistakeAtKey(check, [...path, 'retry_on_failure', 'initial_interval'], text);
   }
   if (parsed.tls.insecure !== undefined && parsed.tls.insecure !== tls.insecure) {

@@ -8,8 +8,7 @@ import {
   warnAtKey,
 } from './check.ts';
 import { checkMapping, componentType } from './components.ts';
-import { didYouMean, found } from './mistakes.ts';
-import { listed } from './rules.ts';
+import { didYouMean, found, listedNames } from './mistakes.ts';
 import { isTextScalar } from './scalar.ts';
 import { PIPELINE } from './schema.ts';
 import type { PipelineConfig } from './types.ts';
@@ -62,7 +61,7 @@ function checkReferences(check: Check, path: readonly string[], role: Role, name
     if (typeof name !== 'string') continue;
     const item = [...path, String(index)];
     if (!defined.includes(name)) {
-      const known = defined.length === 0 ? 'none, as there is none' : listed(defined, 'or');
+      const known = defined.length === 0 ? 'none, as there is none' : listedNames(defined);
       const what = `found the ${singular} ${found(name)}, which is not defined under ${role}`;
       mistakeAtValue(check, item, `${what}, expected ${known}${didYouMean(name, defined)}`);
     } else if (seen.has(name)) {

@@ -29,10 +29,16 @@ export function configReference(): ReferenceSection[] {
   ];
 }
 
+/** Between these lines docs/configuration.md holds `referenceMarkdown()`. */
+export const REFERENCE_BEGIN = '<!-- reference: made by scripts/config-reference.ts -->';
+export const REFERENCE_END = '<!-- end of reference -->';
+
 /** The reference as Markdown tables, a heading each. */
 export function referenceMarkdown(): string {
   const sections = configReference().map(({ title, rows }) => {
-    const lines = rows.map((row) => `| \`${row.key}\` | ${row.accepts} | ${row.default} | ${row.meaning} |`);
+    const lines = rows.map(
+      (row) => `| \`${row.key}\` | ${row.accepts} | ${row.default || '–'} | ${row.meaning} |`,
+    );
     return [
       `### \`${title}\``,
       '',

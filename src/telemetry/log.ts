@@ -28,6 +28,8 @@ export function createLogger(level: LogLevel, stream: NodeJS.WritableStream = pr
 
 function formatRecord(line: string): string {
   const { level, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
+  // `log.error(error)` takes the error's message as the record's: once is enough.
+  if (fields.err === msg) delete fields.err;
   const word = LEVEL_WORDS[Number(level)] ?? '';
   const pairs = Object.entries(fields).map(([key, value]) => ` ${escapeControl(key)}=${formatValue(value)}`);
   return `hopspan: ${word}${escapeControl(String(msg ?? ''))}${pairs.join('')}\n`;

@@ -1,0 +1,257 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { EbpfReceiverConfig, ExporterConfig } from '../../../src/config/types.ts';
+import { parse, yaml, yamlWithExporter } from './harness.ts';
+
+const EXAMPLE = `receivers:
+  ebpf:
+    targets:
+      - executable: envoy
+        service_name: edge
+      - path: /usr/sbin/nginx
+      - pid: 4711
+      - listen_port: 8404
+exporters:
+  otlp:    { endpoint: http://localhost:4317 }
+  console: {}
+  file:    { path: spans.jsonl }
+service:
+  pipelines:
+    traces: { receivers: [ebpf], exporters: [otlp, console, file] }
+`;
+
+const OTLP_DEFAULTS = {
+  type: 'otlp',
+  name: 'otlp',
+  endpoint: 'http://localhost:4317',
+  headers: {},
+  compression: 'none',
+  timeoutMs: 10_000,
+  tls: { insecure: true },
+  queueSize: 20_480,
+  retry: { enabled: true, initialIntervalMs: 1_000, maxIntervalMs: 30_000, maxElapsedMs: 300_000 },
+};
+
+test('the documented shape, every default filled in', () => {
+  const { config, warnings } = parse(EXAMPLE);
+  assert.deepEqual(warnings, []);
+  assert.deepEqual(config, {
+    receivers: [
+      {
+        type: 'ebpf',
+        name: 'ebpf',
+        targets: [
+          { by: 'executable', executable: 'envoy', serviceName: 'edge' },
+          { by: 'path', path: '/usr/sbin/nginx' },
+          { by: 'pid', pid: 4711 },
+          { by: 'listen_port', listenPort: 8404 },
+        ],
+        maxConnections: 65_536,
+        ringBufferBytes: 16_777_216,
+        idleTimeoutMs: 5_000,
+        phaseFloorNs: 0,
+      },
+    ],
+    exporters: [
+      OTLP_DEFAULTS,
+      { type: 'console', name: 'console', color: 'auto', format: 'waterfall' },
+      { type: 'file', name: 'file', path: 'spans.jsonl' },
+    ],
+    pipelines: [
+      { name: 'traces', receivers: ['ebpf'], processors: [], exporters: ['otlp', 'console', 'file'] },
+    ],
+    telemetry: { logLevel: 'info', metricsLevel: 'none' },
+    resourceAttributes: {},
+  });
+});
+
+function ebpf(value: string, env: NodeJS.ProcessEnv = {}): EbpfReceiverConfig {
+  const [receiver] = parse(yaml({ receivers: `{ebpf: ${value}}` }), env).config.receivers;
+  assert.ok(receiver);
+  return receiver;
+}
+
+function exporter(name: string, value: string, env: NodeJS.ProcessEnv = {}): ExporterConfig {
+  const [only] = parse(yamlWithExporter(name, value), env).config.exporters;
+  assert.ok(only);
+  return only;
+}
+
+test('an empty receiver watches the known proxies', () => {
+  for (const value of ['', '{}', 'null', '~', '{targets: }']) {
+    const names = ebpf(value).targets.map((target) => target.by === 'executable' && target.executable);
+    assert.deepEqual(names, ['envoy', 'nginx', 'haproxy'], value);
+  }
+});
+
+test('every key of the receiver has its unit', () => {
+  const receiver = ebpf(
+    '{max_connections: 100, ring_buffer_bytes: 65536, idle_timeout: 1m30s, phase_floor: 50us}',
+  );
+  const { maxConnections, ringBufferBytes, idleTimeoutMs, phaseFloorNs } = receiver;
+  assert.deepEqual(
+    [maxConnections, ringBufferBytes, idleTimeoutMs, phaseFloorNs],
+    [100, 65_536, 90_000, 50_000],
+  );
+  assert.equal(ebpf('{phase_floor: 0}').phaseFloorNs, 0);
+});
+
+test('every key of the otlp exporter', () => {
+  const value = `{endpoint: https://otlp.example.com, headers: {Authorization: "Bearer x", x-scope: a}, compression: gzip,
+    timeout: 1500ms, tls: {ca_file: ca.pem, cert_file: c.pem, key_file: k.pem},
+    sending_queue: {queue_size: 5}, retry_on_failure: {enabled: false, initial_interval: 2s, max_interval: 3s, max_elapsed_time: 0}}`;
+  assert.deepEqual(exporter('otlp', value), {
+    type: 'otlp',
+    name: 'otlp',
+    endpoint: 'https://otlp.example.com:4317',
+    headers: { authorization: 'Bearer x', 'x-scope': 'a' },
+    compression: 'gzip',
+    timeoutMs: 1_500,
+    tls: { insecure: false, caFile: 'ca.pem', certFile: 'c.pem', keyFile: 'k.pem' },
+    queueSize: 5,
+    retry: { enabled: false, initialIntervalMs: 2_000, maxIntervalMs: 3_000, maxElapsedMs: 0 },
+  });
+});
+
+const ENDPOINTS: readonly [string, string, boolean][] = [
+  ['{endpoint: http://a:1}', 'http://a:1', true],
+  ['{endpoint: HTTPS://a:1/}', 'https://a:1', false],
+  ['{endpoint: "http://[::1]:4317"}', 'http://[::1]:4317', true],
+  ['{endpoint: http://a}', 'http://a:4317', true],
+  ['{endpoint: "a:80"}', 'https://a:80', false],
+  ['{endpoint: "a:80", tls: {insecure: true}}', 'http://a:80', true],
+  ['{endpoint: https://a, tls: {insecure: true}}', 'https://a:4317', false],
+  ['{endpoint: unix:///run/otlp.sock}', 'unix:///run/otlp.sock', true],
+];
+
+for (const [value, endpoint, insecure] of ENDPOINTS) {
+  test(`the scheme decides about TLS: ${value}`, () => {
+    const built = exporter('otlp', value);
+    assert.ok(built.type === 'otlp');
+    assert.deepEqual([built.endpoint, built.tls.insecure], [endpoint, insecure]);
+  });
+}
+
+test('variables complete an exporter without endpoint, and no other', () => {
+  const env = {
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://env:1',
+    OTEL_EXPORTER_OTLP_HEADERS: 'authorization=secret',
+    OTEL_EXPORTER_OTLP_TIMEOUT: '7',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+  };
+  const completed = exporter('otlp', '{timeout: 2s}', env);
+  assert.deepEqual(completed, {
+    ...OTLP_DEFAULTS,
+    endpoint: 'http://env:1',
+    headers: { authorization: 'secret' },
+    timeoutMs: 2_000,
+  });
+  const own = exporter('otlp', '{endpoint: "http://file:1"}', {
+    ...env,
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+  });
+  assert.deepEqual(own, { ...OTLP_DEFAULTS, endpoint: 'http://file:1' });
+});
+
+test('named instances and named pipelines', () => {
+  const { config } = parse(
+    yaml({
+      receivers: '{ebpf/a: , ebpf/b: }',
+      exporters: '{otlp/eu: , file/2: {path: x}, console: }',
+      service: `{pipelines: {traces: {receivers: [ebpf/a], exporters: [otlp/eu, console]},
+        traces/2: {receivers: [ebpf/b], processors: [], exporters: [file/2]}}}`,
+    }),
+  );
+  assert.deepEqual(
+    config.exporters.map(({ type, name }) => [type, name]),
+    [
+      ['otlp', 'otlp/eu'],
+      ['file', 'file/2'],
+      ['console', 'console'],
+    ],
+  );
+  assert.deepEqual(
+    config.pipelines.map(({ name, receivers }) => [name, receivers]),
+    [
+      ['traces', ['ebpf/a']],
+      ['traces/2', ['ebpf/b']],
+    ],
+  );
+});
+
+test('what no pipeline uses is left out with a warning at its place', () => {
+  const { config, warnings } = parse(
+    yaml({ exporters: '{console: , file: {path: x}}', receivers: '{ebpf: , ebpf/b: }' }),
+  );
+  assert.deepEqual(
+    config.exporters.map(({ name }) => name),
+    ['console'],
+  );
+  assert.deepEqual(
+    config.receivers.map(({ name }) => name),
+    ['ebpf'],
+  );
+  assert.deepEqual(warnings, [
+    'f.yaml:1:21: the receiver "ebpf/b" is used by no pipeline and is not started',
+    'f.yaml:2:24: the exporter "file" is used by no pipeline and is not started',
+  ]);
+});
+
+const WARNINGS: readonly [string, string][] = [
+  [
+    '{endpoint: https://a, tls: {insecure: true}}',
+    'f.yaml:2:47: tls.insecure is not used: the scheme of https://a:4317 decides',
+  ],
+  [
+    '{endpoint: http://a, tls: {ca_file: x}}',
+    'f.yaml:2:40: the other settings of tls are not used: http://a:4317 is plain text',
+  ],
+  [
+    '{endpoint: http://a:4318}',
+    'f.yaml:2:20: port 4318 is mostly OTLP over HTTP; hopspan speaks gRPC, mostly on port 4317',
+  ],
+  [
+    '{endpoint: http://a/v1/traces}',
+    'f.yaml:2:20: the path of the endpoint is not used: OTLP over gRPC has none',
+  ],
+];
+
+for (const [value, warning] of WARNINGS) {
+  test(`warns of ${value}`, () =>
+    assert.deepEqual(parse(yamlWithExporter('otlp', value)).warnings, [warning]));
+}
+
+test('a target that is given twice counts once', () => {
+  const text = yaml({ receivers: '{ebpf: {targets: [{executable: a}, {executable: a, service_name: b}]}}' });
+  assert.deepEqual(parse(text).warnings, [
+    'f.yaml:1:47: the target "a" was given before; the first one counts',
+  ]);
+});
+
+test('service name and attributes of the environment', () => {
+  const env = {
+    OTEL_RESOURCE_ATTRIBUTES: 'service.name=low,deployment.environment.name=a%2Cb',
+    OTEL_SERVICE_NAME: 'high',
+  };
+  const text = yaml({ receivers: '{ebpf: {targets: [{executable: a}, {pid: 1, service_name: own}]}}' });
+  const { config } = parse(text, env);
+  assert.deepEqual(config.resourceAttributes, { 'deployment.environment.name': 'a,b' });
+  assert.deepEqual(
+    config.receivers[0]?.targets.map(({ serviceName }) => serviceName),
+    ['high', 'own'],
+  );
+});
+
+test('anchors, CRLF, a byte order mark and comments are read', () => {
+  const text = `\ufeff# x\r\n${yaml({
+    exporters: '{otlp: {tls: &t {ca_file: a}}, otlp/2: {tls: *t}}',
+    service:
+      '{pipelines: {traces: {receivers: [ebpf], exporters: [otlp, otlp/2]}}, telemetry: {logs: {level: warn}, metrics: {level: normal}}}',
+  }).replaceAll('\n', '\r\n')}`;
+  const { config } = parse(text, { OTEL_EXPORTER_OTLP_ENDPOINT: 'https://a' });
+  assert.deepEqual(
+    config.exporters.map((one) => one.type === 'otlp' && one.tls.caFile),
+    ['a', 'a'],
+  );
+  assert.deepEqual(config.telemetry, { logLevel: 'warn', metricsLevel: 'normal' });
+});
