@@ -4,6 +4,7 @@ import type { Exporter, ExporterStats } from '../exporter/exporter.ts';
 import { createEbpfReceiver, type EbpfReceiver } from '../receiver/ebpf.ts';
 import type { KernelRecord } from '../receiver/kernel-record.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { createPressure } from './pressure.ts';
 import { createTracePipeline, type TracePipeline } from './traces.ts';
 
 export interface ServiceDeps extends ExporterDeps {
@@ -39,11 +40,13 @@ export function createService(config: Config, deps: ServiceDeps): Service {
       );
     pipelinesOf.set(receiver, pipelines);
   }
-  const receivers = [...pipelinesOf].map(([receiver, pipelines]) =>
-    createEbpfReceiver(receiver, (record: KernelRecord) => {
+  const busy = createPressure([...exporters.values()]);
+  const receivers = [...pipelinesOf].map(([receiver, pipelines]) => {
+    const push = (record: KernelRecord): void => {
       for (const pipeline of pipelines) pipeline.push(record);
-    }),
-  );
+    };
+    return createEbpfReceiver(receiver, push, busy);
+  });
 
   return {
     receivers,
@@ -52,9 +55,14 @@ export function createService(config: Config, deps: ServiceDeps): Service {
       for (const receiver of receivers) receiver.start();
     },
     async shutdown(timeoutMs) {
-      for (const receiver of receivers) receiver.stop();
+      const startedMs = performance.now();
+      await Promise.all(receivers.map((receiver) => receiver.stop(timeoutMs / 2)));
       for (const pipelines of pipelinesOf.values()) for (const pipeline of pipelines) pipeline.flush();
-      await Promise.all([...exporters.values()].map((exporter) => exporter.shutdown(timeoutMs)));
+      await Promise.all(
+        [...exporters.values()].map((exporter) =>
+          exporter.shutdown(timeoutMs - (performance.now() - startedMs)),
+        ),
+      );
     },
     exporterStats: () => [...exporters.values()].map((exporter) => exporter.stats()),
   };

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename } from 'node:path';
+import { setTimeout as setTimeoutAsync } from 'node:timers/promises';
 import type { EbpfReceiverConfig, Target } from '../config/types.ts';
 import { HopspanError } from '../errors.ts';
 import {
@@ -18,7 +19,9 @@ import { allPids, containerIdOf, executableOf, listeningPorts, matches } from '.
 import { createQuietExchanges } from './quiet.ts';
 
 const DRAIN_INTERVAL_MS = 50;
-const DRAIN_LIMIT = 8192;
+/** Records between two turns of the event loop, so that exporters get theirs. */
+const DRAIN_LIMIT = 512;
+const PAUSE_MS = 5;
 const SCAN_INTERVAL_NS = 250_000_000;
 const NS_PER_MS = 1_000_000;
 
@@ -31,18 +34,22 @@ export interface WatchedProcess {
 export interface EbpfReceiver {
   /** Loads the probes, finds the targets, begins to drain. @throws HopspanError for what the machine lacks. */
   start(): void;
-  /** Detaches, then hands on what was complete. May be called twice. */
-  stop(): void;
+  /** Hands on what is complete, for at most `timeoutMs`, and detaches. May be called twice. */
+  stop(timeoutMs: number): Promise<void>;
   watched(): readonly WatchedProcess[];
   /** The hook tier in use, for people. */
   readonly hooks: string;
   counters(): Counters;
 }
 
-/** Kernel records of the configured targets, in the order in which the kernel made them, to `emit`. */
+/**
+ * Kernel records of the configured targets, in the order in which the kernel made them, to `emit`. While `busy`
+ * says so, records stay in the ring.
+ */
 export function createEbpfReceiver(
   config: EbpfReceiverConfig,
   emit: (record: KernelRecord) => void,
+  busy: () => boolean = () => false,
 ): EbpfReceiver {
   const clock = createClock();
   const quiet = createQuietExchanges();
@@ -118,6 +125,10 @@ export function createEbpfReceiver(
 
   function tick(): void {
     if (!probes) return;
+    if (busy()) {
+      timer = setTimeout(tick, PAUSE_MS);
+      return;
+    }
     const count = drain(probes, DRAIN_LIMIT);
     const now = monotonicNs();
     if (now - lastScanNs >= SCAN_INTERVAL_NS) {
@@ -151,12 +162,16 @@ export function createEbpfReceiver(
       findProcesses(probes);
       timer = setTimeout(tick, DRAIN_INTERVAL_MS);
     },
-    stop() {
+    async stop(timeoutMs) {
       clearTimeout(timer);
       if (!probes) return;
       const loaded = probes;
       probes = undefined;
-      while (drain(loaded, DRAIN_LIMIT) > 0);
+      const deadline = monotonicNs() + timeoutMs * NS_PER_MS;
+      while (monotonicNs() < deadline && (busy() || drain(loaded, DRAIN_LIMIT) > 0)) {
+        emit(clock());
+        await setTimeoutAsync(busy() ? PAUSE_MS : 0);
+      }
       scan(loaded, Number.POSITIVE_INFINITY);
       emit(clock());
       lastCounters = loaded.counters();

@@ -1,0 +1,172 @@
+import { createReadStream, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { AttributeValue } from '../../src/spans/hop-span.ts';
+import { type Child, startChild } from './process.ts';
+import { temporaryFolder } from './temporary-folder.ts';
+
+const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
+
+/** A span as the file exporter wrote it; times in nanoseconds since the epoch. */
+export interface FileSpan {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId: string;
+  readonly name: string;
+  readonly kind: 'INTERNAL' | 'SERVER' | 'CLIENT';
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+  readonly durationMs: number;
+  readonly attributes: Readonly<Record<string, AttributeValue>>;
+  readonly service: string;
+  readonly error: string;
+}
+
+/** `hopspan run` in a process of its own, writing to a file. */
+export interface RunningHopspan {
+  readonly child: Child;
+  /** SIGTERM, then everything that was exported. Fails when the exit code is not 0. */
+  finish(): Promise<FileSpan[]>;
+}
+
+export interface HopspanOptions {
+  /** YAML lines under `targets:`; Envoy, nginx and HAProxy where not given. */
+  readonly targets?: readonly string[];
+  readonly receiver?: Readonly<Record<string, string | number>>;
+}
+
+/** Starts `hopspan run` and waits until it is ready. */
+export async function startHopspan(options: HopspanOptions = {}): Promise<RunningHopspan> {
+  const folder = temporaryFolder((remove) => process.once('exit', remove));
+  const path = join(folder, 'spans.jsonl');
+  const config = join(folder, 'hopspan.yaml');
+  const targets = options.targets ?? ['executable: envoy', 'executable: nginx', 'executable: haproxy'];
+  writeFileSync(
+    config,
+    [
+      'receivers:',
+      '  ebpf:',
+      '    targets:',
+      ...targets.map((target) => `      - ${target}`),
+      ...Object.entries(options.receiver ?? {}).map(([key, value]) => `    ${key}: ${value}`),
+      'exporters:',
+      `  file: { path: ${path} }`,
+      'service:',
+      '  pipelines:',
+      '    traces: { receivers: [ebpf], exporters: [file] }',
+    ].join('\n'),
+  );
+  const child = await startChild(process.execPath, [MAIN, 'run', '--config', config]);
+  await child.line(/ready/);
+  return {
+    child,
+    async finish() {
+      const exit = await child.stop('SIGTERM', 20_000);
+      if (exit.code !== 0) throw new Error(`hopspan ended with ${exit.code ?? exit.signal}:\n${child.stderr()}`);
+      if (/warning|error/.test(child.stderr())) throw new Error(`hopspan complained:\n${child.stderr()}`);
+      return readSpans(path);
+    },
+  };
+}
+
+const KINDS = ['INTERNAL', 'INTERNAL', 'SERVER', 'CLIENT'] as const;
+
+type RawValue = { stringValue?: string; intValue?: string; doubleValue?: number; boolValue?: boolean };
+type RawAttributes = { key: string; value: RawValue }[];
+interface RawSpan {
+  traceId: string;
+  spanId: string;
+  parentSpanId?: string;
+  name: string;
+  kind: number;
+  startTimeUnixNano: string;
+  endTimeUnixNano: string;
+  attributes?: RawAttributes;
+  status?: { code?: number; message?: string };
+}
+interface RawRequest {
+  resourceSpans: { resource: { attributes: RawAttributes }; scopeSpans: { spans: RawSpan[] }[] }[];
+}
+
+/** All spans of a file of OTLP/JSON lines. */
+export async function readSpans(path: string): Promise<FileSpan[]> {
+  const spans: FileSpan[] = [];
+  for await (const line of createInterface({ input: createReadStream(path) })) {
+    for (const { resource, scopeSpans } of (JSON.parse(line) as RawRequest).resourceSpans) {
+      const service = String(bag(resource.attributes)['service.name']);
+      for (const { spans: raws } of scopeSpans) for (const raw of raws) spans.push(toSpan(raw, service));
+    }
+  }
+  return spans;
+}
+
+function toSpan(raw: RawSpan, service: string): FileSpan {
+  const startNs = BigInt(raw.startTimeUnixNano);
+  const endNs = BigInt(raw.endTimeUnixNano);
+  return {
+    traceId: raw.traceId,
+    spanId: raw.spanId,
+    parentSpanId: raw.parentSpanId ?? '',
+    name: raw.name,
+    kind: KINDS[raw.kind] ?? 'INTERNAL',
+    startNs,
+    endNs,
+    durationMs: Number(endNs - startNs) / 1e6,
+    attributes: bag(raw.attributes),
+    service,
+    error: raw.status?.code === 2 ? (raw.status.message ?? '') : '',
+  };
+}
+
+function bag(attributes: RawAttributes = []): Record<string, AttributeValue> {
+  return Object.fromEntries(
+    attributes.map(({ key, value }) => [
+      key,
+      value.stringValue ??
+        (value.intValue === undefined ? (value.doubleValue ?? value.boolValue ?? '') : Number(value.intValue)),
+    ]),
+  );
+}
+
+/** One hop put together again from its spans. */
+export interface SeenHop {
+  readonly hop: FileSpan;
+  readonly upstreams: readonly FileSpan[];
+  readonly phases: ReadonlyMap<string, FileSpan>;
+}
+
+/** Hops with their upstream spans and phases, by parent; CLIENT spans without a hop are in `loose`. */
+export function hopsOf(spans: readonly FileSpan[]): { hops: SeenHop[]; loose: FileSpan[] } {
+  const children = Map.groupBy(spans, (span) => span.parentSpanId);
+  const under = (id: string): FileSpan[] => children.get(id) ?? [];
+  const hops = spans
+    .filter((span) => span.kind === 'SERVER')
+    .map((hop) => {
+      const upstreams = under(hop.spanId).filter((span) => span.kind === 'CLIENT');
+      const phases = [hop, ...upstreams].flatMap((span) => under(span.spanId)).filter((span) => span.kind === 'INTERNAL');
+      return { hop, upstreams, phases: new Map(phases.map((phase) => [phase.name, phase])) };
+    });
+  const known = new Set(spans.map((span) => span.spanId));
+  return { hops, loose: spans.filter((span) => span.kind === 'CLIENT' && !known.has(span.parentSpanId)) };
+}
+
+/** Complaints about the shape of spans: ids, parents, times. Empty when all is well. */
+export function malformed(spans: readonly FileSpan[]): string[] {
+  const byId = new Map(spans.map((span) => [span.spanId, span]));
+  const complaints: string[] = [];
+  if (byId.size !== spans.length) complaints.push(`${spans.length - byId.size} span ids were used twice`);
+  for (const span of spans) {
+    const name = `${span.service} ${span.name} ${span.spanId}`;
+    if (!/^(?!0+$)[0-9a-f]{32}$/.test(span.traceId)) complaints.push(`${name}: bad trace id ${span.traceId}`);
+    if (!/^(?!0+$)[0-9a-f]{16}$/.test(span.spanId)) complaints.push(`${name}: bad span id`);
+    if (span.endNs < span.startNs) complaints.push(`${name}: ends before it starts`);
+    if (span.parentSpanId === '') continue;
+    const parent = byId.get(span.parentSpanId);
+    if (!parent) complaints.push(`${name}: its parent is missing`);
+    else if (parent.traceId !== span.traceId) complaints.push(`${name}: its parent is in another trace`);
+    else if (parent.service === span.service && (span.startNs < parent.startNs || span.endNs > parent.endNs)) {
+      complaints.push(`${name}: not within its parent ${parent.name}`);
+    }
+  }
+  return complaints;
+}
