@@ -86,6 +86,11 @@ export const ATTRIBUTES = {
     meaning:
       'Bytes went both ways at once (pipelining, full duplex): several exchanges without a border between them stand in one hop.',
   },
+  'hopspan.exchange.server_first': {
+    on: ['hop', 'upstream'],
+    type: 'boolean',
+    meaning: 'The server spoke without a request: the greeting of SMTP or MySQL, or more of an answer after a long silence.',
+  },
   'hopspan.bytes.received': {
     on: ['hop', 'upstream'],
     type: 'int',

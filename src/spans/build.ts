@@ -1,7 +1,7 @@
 import type { Hop } from '../correlate/hop.ts';
 import { endNs, hasExchange, isDownstream, isPreexisting } from '../correlate/side.ts';
 import type { ClockRecord, HostRecord, ProxyRecord } from '../receiver/kernel-record.ts';
-import type { SideRecord } from '../records.gen.ts';
+import { SIDE_FLAGS, type SideRecord } from '../records.gen.ts';
 import { type Endpoint, localEndpoint, networkType, remoteEndpoint } from './addresses.ts';
 import type { AttributeName } from './attributes.ts';
 import type {
@@ -245,6 +245,7 @@ function sideAttributes(record: SideRecord, peer: Endpoint, local: Endpoint): Ba
     'hopspan.tcp.retransmits': record.retransmits,
     'hopspan.tcp.out_of_order': record.outOfOrder,
   };
+  if (record.flags & SIDE_FLAGS.SERVER_FIRST) bag['hopspan.exchange.server_first'] = true;
   if (record.worker) bag['hopspan.worker'] = record.worker;
   if (isPreexisting(record)) bag['hopspan.connection.preexisting'] = true;
   else if (record.establishedNs) bag['hopspan.connection.id'] = connectionId(record);

@@ -7,6 +7,11 @@ import { temporaryFolder } from './temporary-folder.ts';
 
 const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 
+const leftovers: (() => void)[] = [];
+process.once('exit', () => {
+  for (const remove of leftovers) remove();
+});
+
 /** A span as the file exporter wrote it; times in nanoseconds since the epoch. */
 export interface FileSpan {
   readonly traceId: string;
@@ -37,7 +42,7 @@ export interface HopspanOptions {
 
 /** Starts `hopspan run` and waits until it is ready. */
 export async function startHopspan(options: HopspanOptions = {}): Promise<RunningHopspan> {
-  const folder = temporaryFolder((remove) => process.once('exit', remove));
+  const folder = temporaryFolder((remove) => leftovers.push(remove));
   const path = join(folder, 'spans.jsonl');
   const config = join(folder, 'hopspan.yaml');
   const targets = options.targets ?? ['executable: envoy', 'executable: nginx', 'executable: haproxy'];
@@ -62,7 +67,8 @@ export async function startHopspan(options: HopspanOptions = {}): Promise<Runnin
     child,
     async finish() {
       const exit = await child.stop('SIGTERM', 20_000);
-      if (exit.code !== 0) throw new Error(`hopspan ended with ${exit.code ?? exit.signal}:\n${child.stderr()}`);
+      if (exit.code !== 0)
+        throw new Error(`hopspan ended with ${exit.code ?? exit.signal}:\n${child.stderr()}`);
       if (/warning|error/.test(child.stderr())) throw new Error(`hopspan complained:\n${child.stderr()}`);
       return readSpans(path);
     },
@@ -123,7 +129,9 @@ function bag(attributes: RawAttributes = []): Record<string, AttributeValue> {
     attributes.map(({ key, value }) => [
       key,
       value.stringValue ??
-        (value.intValue === undefined ? (value.doubleValue ?? value.boolValue ?? '') : Number(value.intValue)),
+        (value.intValue === undefined
+          ? (value.doubleValue ?? value.boolValue ?? '')
+          : Number(value.intValue)),
     ]),
   );
 }
@@ -143,7 +151,9 @@ export function hopsOf(spans: readonly FileSpan[]): { hops: SeenHop[]; loose: Fi
     .filter((span) => span.kind === 'SERVER')
     .map((hop) => {
       const upstreams = under(hop.spanId).filter((span) => span.kind === 'CLIENT');
-      const phases = [hop, ...upstreams].flatMap((span) => under(span.spanId)).filter((span) => span.kind === 'INTERNAL');
+      const phases = [hop, ...upstreams]
+        .flatMap((span) => under(span.spanId))
+        .filter((span) => span.kind === 'INTERNAL');
       return { hop, upstreams, phases: new Map(phases.map((phase) => [phase.name, phase])) };
     });
   const known = new Set(spans.map((span) => span.spanId));
@@ -164,7 +174,10 @@ export function malformed(spans: readonly FileSpan[]): string[] {
     const parent = byId.get(span.parentSpanId);
     if (!parent) complaints.push(`${name}: its parent is missing`);
     else if (parent.traceId !== span.traceId) complaints.push(`${name}: its parent is in another trace`);
-    else if (parent.service === span.service && (span.startNs < parent.startNs || span.endNs > parent.endNs)) {
+    else if (
+      parent.service === span.service &&
+      (span.startNs < parent.startNs || span.endNs > parent.endNs)
+    ) {
       complaints.push(`${name}: not within its parent ${parent.name}`);
     }
   }
