@@ -1,4 +1,5 @@
 import type { ExporterConfig } from '../config/types.ts';
+import type { HopSpan } from '../spans/hop-span.ts';
 import { type ConsoleStream, createConsoleExporter } from './console/console-exporter.ts';
 import type { Exporter } from './exporter.ts';
 import { createFileExporter } from './file/file-exporter.ts';
@@ -8,10 +9,27 @@ import { createOtlpExporter } from './otlp/otlp-exporter.ts';
 export interface ExporterDeps {
   readonly log: ExporterLog;
   readonly stdout: ConsoleStream;
+  /** Sees every batch that goes to an exporter. */
+  readonly observe?: (spans: readonly HopSpan[]) => void;
 }
 
 /** Makes the exporter that a configuration names; nothing is opened before its `start`. */
-export function createExporter(config: ExporterConfig, { log, stdout }: ExporterDeps): Exporter {
+export function createExporter(config: ExporterConfig, deps: ExporterDeps): Exporter {
+  const exporter = create(config, deps);
+  const { observe } = deps;
+  if (observe === undefined) return exporter;
+  return {
+    start: () => exporter.start(),
+    export: (spans) => {
+      observe(spans);
+      exporter.export(spans);
+    },
+    shutdown: (timeoutMs) => exporter.shutdown(timeoutMs),
+    stats: () => exporter.stats(),
+  };
+}
+
+function create(config: ExporterConfig, { log, stdout }: ExporterDeps): Exporter {
   switch (config.type) {
     case 'otlp':
       return createOtlpExporter(config.name, config, { log });

@@ -3,13 +3,16 @@ import { HopspanError } from '../errors.ts';
 import { errnoText } from './memory.ts';
 
 const LOG_BUFFER_BYTES = 1 << 20;
-const LIBRARY = 'libbpf.so.1';
+export const LIBRARY = 'libbpf.so.1';
+export const LIBBPF_REMEDY =
+  'install it: Debian "apt-get install libbpf1", Fedora "dnf install libbpf", Alpine "apk add libbpf".';
 
 type Pointer = unknown;
 
 /** The libbpf functions in use, as documented at libbpf's API reference (libbpf 1.0 and later). */
 function bind(library: ReturnType<typeof koffi.load>) {
   return {
+    version: library.func('const char *libbpf_version_string()'),
     setPrint: library.func('void *libbpf_set_print(void *fn)'),
     openMem: library.func('void *bpf_object__open_mem(const void *buf, size_t size, void *opts)'),
     load: library.func('int bpf_object__load(void *obj)'),
@@ -44,7 +47,7 @@ function libbpf(): ReturnType<typeof bind> {
   } catch (cause) {
     throw new HopspanError(
       'LIBBPF_MISSING',
-      `${LIBRARY} (libbpf 1.0 or later) cannot be loaded; install it: Debian "apt-get install libbpf1", Fedora "dnf install libbpf", Alpine "apk add libbpf".`,
+      `${LIBRARY} (libbpf 1.0 or later) cannot be loaded; ${LIBBPF_REMEDY}`,
       { cause },
     );
   }
@@ -52,13 +55,13 @@ function libbpf(): ReturnType<typeof bind> {
   return bound;
 }
 
-/** True when libbpf can be loaded. */
-export function hasLibbpf(): boolean {
+/** The library's own name for its version, such as "v1.1"; undefined when it cannot be loaded. */
+export function libbpfVersion(): string | undefined {
   try {
-    libbpf();
-    return true;
-  } catch {
-    return false;
+    return libbpf().version();
+  } catch (error) {
+    if (error instanceof HopspanError) return undefined;
+    throw error;
   }
 }
 

@@ -14,6 +14,7 @@ import {
 } from '../records.gen.ts';
 import { createClock, monotonicNs } from './clock.ts';
 import { type KernelRecord, RECEIVER_KIND } from './kernel-record.ts';
+import { preflight } from './preflight.ts';
 import { type Counters, loadProbes, type Probes } from './probes.ts';
 import { allPids, containerIdOf, executableOf, listeningPorts, matches } from './processes.ts';
 import { createQuietExchanges } from './quiet.ts';
@@ -39,6 +40,8 @@ export interface EbpfReceiver {
   watched(): readonly WatchedProcess[];
   /** The hook tier in use, for people. */
   readonly hooks: string;
+  /** False after a start where no cgroup v2 hierarchy let the accept hook in. */
+  readonly acceptHook: boolean;
   counters(): Counters;
 }
 
@@ -143,7 +146,11 @@ export function createEbpfReceiver(
     get hooks() {
       return acceptHook ? 'tp_btf+cgroup' : 'tp_btf';
     },
+    get acceptHook() {
+      return acceptHook;
+    },
     start() {
+      preflight();
       for (const target of config.targets) requireTarget(target);
       probes = loadProbes(config);
       acceptHook = probes.acceptHook;

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { HopspanError } from '../errors.ts';
 import { BpfObject } from '../native/libbpf.ts';
 import { closeDescriptor, type Mapping, mapShared, openDirectory, PAGE_SIZE } from '../native/memory.ts';
 import { openRing, type Ring, type RingMemory } from '../native/ring.ts';
@@ -81,10 +82,7 @@ export function loadProbes(options: ProbeOptions): Probes {
     const shared32 = new Uint32Array(shared);
 
     for (const program of TRACEPOINT_PROGRAMS) object.attach(program);
-    if (cgroup >= 0) {
-      for (const program of CGROUP_PROGRAMS) object.attachCgroup(program, cgroup);
-      closeDescriptor(cgroup);
-    }
+    const acceptHook = cgroup >= 0 && attachAccept(object, cgroup);
 
     return {
       ring,
@@ -93,7 +91,7 @@ export function loadProbes(options: ProbeOptions): Probes {
         u16: new Uint16Array(table),
         u32: new Uint32Array(table),
       },
-      acceptHook: cgroup >= 0,
+      acceptHook,
       placesUsed: () => Math.min(Atomics.load(shared32, SHARED.placesUsed >> 2), options.maxConnections),
       counters: () => readCounters(shared64),
       addProcess: (tgid, target) => object.update('targets', u32(tgid), u32(target)),
@@ -114,6 +112,19 @@ export function loadProbes(options: ProbeOptions): Probes {
     for (const mapping of mappings) mapping.unmap();
     object.close();
     throw error;
+  }
+}
+
+/** False when the hierarchy does not let the hook in, which costs the moment of accept and nothing else. */
+function attachAccept(object: BpfObject, cgroup: number): boolean {
+  try {
+    for (const program of CGROUP_PROGRAMS) object.attachCgroup(program, cgroup);
+    return true;
+  } catch (error) {
+    if (error instanceof HopspanError) return false;
+    throw error;
+  } finally {
+    closeDescriptor(cgroup);
   }
 }
 

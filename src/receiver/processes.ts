@@ -9,18 +9,21 @@ export interface Executable {
   readonly name: string;
 }
 
+/** Where processes are looked up; tests look elsewhere. */
+const PROC = '/proc';
+
 /** The file a process runs; undefined when it is gone or a kernel thread. */
-export function executableOf(pid: number): Executable | undefined {
+export function executableOf(pid: number, proc: string = PROC): Executable | undefined {
   try {
-    const path = readlinkSync(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, '');
+    const path = readlinkSync(`${proc}/${pid}/exe`).replace(/ \(deleted\)$/, '');
     return { path, name: basename(path) };
   } catch {
     return undefined;
   }
 }
 
-export function allPids(): number[] {
-  return readdirSync('/proc')
+export function allPids(proc: string = PROC): number[] {
+  return readdirSync(proc)
     .filter((name) => /^\d+$/.test(name))
     .map(Number);
 }
@@ -35,12 +38,12 @@ export function containerIdOf(pid: number): string {
 }
 
 /** Local TCP ports on which a process listens, in its own network namespace. */
-export function listeningPorts(pid: number): number[] {
-  const inodes = new Set(socketInodes(pid));
+export function listeningPorts(pid: number, proc: string = PROC): number[] {
+  const inodes = new Set(socketInodes(`${proc}/${pid}/fd`));
   if (inodes.size === 0) return [];
   const ports = new Set<number>();
   for (const table of ['tcp', 'tcp6']) {
-    for (const row of readText(`/proc/${pid}/net/${table}`).split('\n').slice(1)) {
+    for (const row of readText(`${proc}/${pid}/net/${table}`).split('\n').slice(1)) {
       const [, local = '', , state, , , , , , inode = ''] = row.trim().split(/\s+/);
       if (state === LISTEN_STATE && inodes.has(inode)) {
         ports.add(Number.parseInt(local.slice(local.lastIndexOf(':') + 1), 16));
@@ -64,11 +67,11 @@ export function matches(target: Target, pid: number, exe: Executable, ports: () 
   }
 }
 
-function socketInodes(pid: number): string[] {
+function socketInodes(folder: string): string[] {
   try {
-    return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    return readdirSync(folder).flatMap((fd) => {
       try {
-        const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1];
+        const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`${folder}/${fd}`))?.[1];
         return inode ? [inode] : [];
       } catch {
         return [];

@@ -1,0 +1,52 @@
+import { existsSync } from 'node:fs';
+import { LIBBPF_REMEDY, LIBRARY } from '../native/libbpf.ts';
+import { cgroup2Mount } from '../receiver/cgroup.ts';
+import { type Finding, fail, ok, warn } from './finding.ts';
+import { type Machine, readLink, readText } from './machine.ts';
+
+/** include/linux/proc_ns.h */
+const HOST_CGROUP_NAMESPACE = 'cgroup:[4026531835]';
+
+export function checkLibbpf(machine: Machine): Finding {
+  const version = machine.libbpfVersion();
+  if (version !== undefined) return ok('libbpf', version);
+  return fail('LIBBPF_MISSING', 'libbpf', `${LIBRARY} (libbpf 1.0 or later) cannot be loaded`, LIBBPF_REMEDY);
+}
+
+/** The compiled probes, which an npm package brings and a checkout builds. */
+export function checkObject({ objectPath }: Machine): Finding {
+  if (existsSync(objectPath)) return ok('BPF object', objectPath);
+  return fail(
+    'BPF_LOAD_FAILED',
+    'BPF object',
+    `${objectPath} does not exist`,
+    'build it with "make build", or install the package anew.',
+  );
+}
+
+/** Where the accept hook attaches. It sees the processes of the cgroup that is mounted, and those below it. */
+export function checkCgroup(machine: Machine): Finding {
+  const item = 'cgroup v2';
+  const mount = cgroup2Mount(readText(machine, '/proc/self/mounts') ?? '');
+  if (mount === undefined)
+    return warn(
+      item,
+      'not mounted: the moment of accept is unknown, and accept waits count as read waits',
+      'mount it with: mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 none /sys/fs/cgroup/unified',
+    );
+  const namespace = readLink(machine, '/proc/self/ns/cgroup');
+  const isHosts = namespace === undefined || namespace === HOST_CGROUP_NAMESPACE;
+  if (isHosts && rootOfMount(machine, mount) === '/') return ok(item, `${mount}, the whole hierarchy`);
+  return warn(
+    item,
+    `${mount} is a container's part of the hierarchy: accepts outside of it are not seen`,
+    "start the container with the host's cgroup namespace (--cgroupns=host) and mount /sys/fs/cgroup.",
+  );
+}
+
+/** The directory of the file system that is mounted there: field 4 of proc_pid_mountinfo(5). */
+function rootOfMount(machine: Machine, mount: string): string {
+  const lines = (readText(machine, '/proc/self/mountinfo') ?? '').split('\n');
+  const fields = lines.map((line) => line.split(' ')).findLast(([, , , , point]) => point === mount);
+  return fields?.[3] ?? '/';
+}

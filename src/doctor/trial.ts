@@ -1,0 +1,48 @@
+import { HopspanError } from '../errors.ts';
+import type { ProbeOptions } from '../receiver/probes.ts';
+import { type Finding, fail, ok, warn } from './finding.ts';
+
+const ITEM = 'probes';
+
+/** Loads and attaches the probes, closes them again, and says whether the accept hook was among them. */
+export type Trial = (options: ProbeOptions) => { readonly acceptHook: boolean };
+
+/** What `examine` says instead of trying what cannot work. */
+export function untried(): Finding {
+  return fail(
+    'BPF_LOAD_FAILED',
+    ITEM,
+    'not tried, because of what failed above',
+    'mend that, then run hopspan doctor again.',
+  );
+}
+
+/** The proof: what the kernel answers counts more than all signs. */
+export function checkTrial(trial: Trial, options: ProbeOptions): Finding {
+  try {
+    if (trial(options).acceptHook)
+      return ok(ITEM, 'loaded and attached: raw tracepoints by BTF, accept hook by cgroup');
+    return warn(
+      ITEM,
+      'loaded and attached: raw tracepoints by BTF, but no accept hook',
+      'accept waits count as read waits; the line "cgroup v2" has the reason.',
+    );
+  } catch (error) {
+    if (!(error instanceof HopspanError)) throw error;
+    return fail(error.code, ITEM, refusal(error.message), remedyFor(error.message));
+  }
+}
+
+/** The message without its advice, which is to run this command; the verifier's lines stay. */
+function refusal(message: string): string {
+  const [first = '', ...log] = message.split('\n');
+  return [first.replace(/; run "hopspan doctor".*$/, ''), ...log].join('\n');
+}
+
+function remedyFor(message: string): string {
+  if (/\b(EPERM|EACCES)\b/.test(message) && !message.includes('\n'))
+    return 'in a container, allow the system call bpf in its seccomp profile; on a host, look for a security module that forbids BPF.';
+  if (/\b(ENOMEM|E2BIG)\b/.test(message))
+    return 'lower receivers.ebpf.max_connections or ring_buffer_bytes, or raise the memory limit of the container.';
+  return 'this kernel differs from those that hopspan was tried on: report these lines together with "uname -r".';
+}
