@@ -47,6 +47,10 @@ export const ERRORS = {
     exit: EXIT_USAGE,
     meaning: 'A recording of kernel records cannot be read, from its beginning or from some point on.',
   },
+  RECORDING_NOT_WRITTEN: {
+    exit: EXIT_ENVIRONMENT,
+    meaning: 'The file of a recording cannot be created, or not be written any further.',
+  },
   TARGET_NOT_FOUND: {
     exit: EXIT_USAGE,
     meaning: 'A process that was asked for by its id does not exist.',

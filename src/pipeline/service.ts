@@ -1,11 +1,9 @@
-import type { Config, EbpfReceiverConfig } from '../config/types.ts';
-import { createExporter, type ExporterDeps } from '../exporter/create.ts';
-import type { Exporter, ExporterStats } from '../exporter/exporter.ts';
+import type { Config } from '../config/types.ts';
+import type { ExporterDeps } from '../exporter/create.ts';
+import type { ExporterStats } from '../exporter/exporter.ts';
 import { createEbpfReceiver, type EbpfReceiver } from '../receiver/ebpf.ts';
-import type { KernelRecord } from '../receiver/kernel-record.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { createPressure } from './pressure.ts';
-import { createTracePipeline, type TracePipeline } from './traces.ts';
+import { createPipelines } from './pipelines.ts';
 
 export interface ServiceDeps extends ExporterDeps {
   readonly log: Logger;
@@ -22,48 +20,22 @@ export interface Service {
 }
 
 export function createService(config: Config, deps: ServiceDeps): Service {
-  const exporters = new Map(
-    config.exporters.map((exporter) => [exporter.name, createExporter(exporter, deps)]),
+  const pipelines = createPipelines(config, deps);
+  const receivers = config.receivers.map((receiver) =>
+    createEbpfReceiver(receiver, pipelines.inputOf(receiver.name), pipelines.busy),
   );
-  const pipelinesOf = new Map<EbpfReceiverConfig, TracePipeline[]>();
-  for (const receiver of config.receivers) {
-    const pipelines = config.pipelines
-      .filter((pipeline) => pipeline.receivers.includes(receiver.name))
-      .map((pipeline) =>
-        createTracePipeline(
-          pipeline.exporters.flatMap((name): Exporter[] => {
-            const exporter = exporters.get(name);
-            return exporter ? [exporter] : [];
-          }),
-          { phaseFloorNs: receiver.phaseFloorNs, resourceAttributes: config.resourceAttributes },
-        ),
-      );
-    pipelinesOf.set(receiver, pipelines);
-  }
-  const busy = createPressure([...exporters.values()]);
-  const receivers = [...pipelinesOf].map(([receiver, pipelines]) => {
-    const push = (record: KernelRecord): void => {
-      for (const pipeline of pipelines) pipeline.push(record);
-    };
-    return createEbpfReceiver(receiver, push, busy);
-  });
 
   return {
     receivers,
     async start() {
-      for (const exporter of exporters.values()) await exporter.start();
+      await pipelines.start();
       for (const receiver of receivers) receiver.start();
     },
     async shutdown(timeoutMs) {
       const startedMs = performance.now();
       await Promise.all(receivers.map((receiver) => receiver.stop(timeoutMs / 2)));
-      for (const pipelines of pipelinesOf.values()) for (const pipeline of pipelines) pipeline.flush();
-      await Promise.all(
-        [...exporters.values()].map((exporter) =>
-          exporter.shutdown(timeoutMs - (performance.now() - startedMs)),
-        ),
-      );
+      await pipelines.shutdown(timeoutMs - (performance.now() - startedMs));
     },
-    exporterStats: () => [...exporters.values()].map((exporter) => exporter.stats()),
+    exporterStats: () => pipelines.exporterStats(),
   };
 }

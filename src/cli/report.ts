@@ -1,0 +1,28 @@
+import type { ExporterStats } from '../exporter/exporter.ts';
+import type { EbpfReceiver } from '../receiver/ebpf.ts';
+import type { Logger } from '../telemetry/log.ts';
+
+/** One line for each receiver that is attached. */
+export function logReady(receivers: readonly EbpfReceiver[], log: Logger): void {
+  for (const receiver of receivers) {
+    const targets = receiver.watched().map(({ executableName, pid }) => `${executableName}(${pid})`);
+    const fields = { hooks: receiver.hooks, targets: targets.join(',') || 'none yet' };
+    if (receiver.acceptHook) log.info(fields, 'ready');
+    else log.warn({ ...fields, accept_hook: 'none, so accept waits count as read waits' }, 'ready');
+  }
+}
+
+/** Losses are never silent: records that the kernel could not keep. */
+export function logLostRecords(receivers: readonly EbpfReceiver[], log: Logger): void {
+  for (const receiver of receivers) {
+    const lost = Object.entries(receiver.counters()).filter(([, count]) => count > 0);
+    if (lost.length > 0) log.warn(Object.fromEntries(lost), 'some records were lost or not believed');
+  }
+}
+
+/** Losses are never silent: spans that the exporters could not send. */
+export function logDroppedSpans(stats: readonly ExporterStats[], log: Logger): void {
+  for (const { name, exported, dropped } of stats) {
+    if (dropped > 0) log.warn({ exporter: name, exported, dropped }, 'some spans could not be exported');
+  }
+}

@@ -1,0 +1,58 @@
+import type { Config } from '../config/types.ts';
+import { createExporter, type ExporterDeps } from '../exporter/create.ts';
+import type { Exporter, ExporterStats } from '../exporter/exporter.ts';
+import type { KernelRecord } from '../receiver/kernel-record.ts';
+import { createPressure } from './pressure.ts';
+import { createTracePipeline, type TracePipeline } from './traces.ts';
+
+/** What one configuration describes behind its receivers: the pipelines, and the exporters at their ends. */
+export interface Pipelines {
+  /** @throws HopspanError of the first exporter that cannot start. */
+  start(): Promise<void>;
+  /** Where the records of the receiver of that name go. */
+  inputOf(receiver: string): (record: KernelRecord) => void;
+  /** An exporter is busy and getting on: whoever pushes records should pause. */
+  busy(): boolean;
+  /** Completes what can be completed; takes at most `timeoutMs` for sending. May be called twice. */
+  shutdown(timeoutMs: number): Promise<void>;
+  exporterStats(): ExporterStats[];
+}
+
+export function createPipelines(config: Config, deps: ExporterDeps): Pipelines {
+  const exporters = new Map(
+    config.exporters.map((exporter) => [exporter.name, createExporter(exporter, deps)]),
+  );
+  const byReceiver = new Map<string, TracePipeline[]>();
+  for (const receiver of config.receivers) {
+    const pipelines = config.pipelines
+      .filter((pipeline) => pipeline.receivers.includes(receiver.name))
+      .map((pipeline) =>
+        createTracePipeline(
+          pipeline.exporters.flatMap((name): Exporter[] => {
+            const exporter = exporters.get(name);
+            return exporter ? [exporter] : [];
+          }),
+          { phaseFloorNs: receiver.phaseFloorNs, resourceAttributes: config.resourceAttributes },
+        ),
+      );
+    byReceiver.set(receiver.name, pipelines);
+  }
+
+  return {
+    async start() {
+      for (const exporter of exporters.values()) await exporter.start();
+    },
+    inputOf(receiver) {
+      const pipelines = byReceiver.get(receiver) ?? [];
+      return (record) => {
+        for (const pipeline of pipelines) pipeline.push(record);
+      };
+    },
+    busy: createPressure([...exporters.values()]),
+    async shutdown(timeoutMs) {
+      for (const pipelines of byReceiver.values()) for (const pipeline of pipelines) pipeline.flush();
+      await Promise.all([...exporters.values()].map((exporter) => exporter.shutdown(timeoutMs)));
+    },
+    exporterStats: () => [...exporters.values()].map((exporter) => exporter.stats()),
+  };
+}
