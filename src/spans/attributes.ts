@@ -89,7 +89,8 @@ export const ATTRIBUTES = {
   'hopspan.exchange.server_first': {
     on: ['hop', 'upstream'],
     type: 'boolean',
-    meaning: 'The server spoke without a request: the greeting of SMTP or MySQL, or more of an answer after a long silence.',
+    meaning:
+      'The server spoke without a request: the greeting of SMTP or MySQL, or more of an answer after a long silence.',
   },
   'hopspan.bytes.received': {
     on: ['hop', 'upstream'],

@@ -1,34 +1,19 @@
 import type { Hop } from '../correlate/hop.ts';
-import { endNs, hasExchange, isDownstream, isPreexisting } from '../correlate/side.ts';
+import { endNs } from '../correlate/side.ts';
 import type { ClockRecord, HostRecord, ProxyRecord } from '../receiver/kernel-record.ts';
-import { SIDE_FLAGS, type SideRecord } from '../records.gen.ts';
-import { type Endpoint, localEndpoint, networkType, remoteEndpoint } from './addresses.ts';
-import type { AttributeName } from './attributes.ts';
-import type {
-  Attributes,
-  AttributeValue,
-  HopResource,
-  HopSpan,
-  HopSpanLink,
-  HrTime,
-  SpanKind,
-} from './hop-span.ts';
+import type { SideRecord } from '../records.gen.ts';
+import { type Bag, hopAttributes, upstreamAttributes } from './hop-attributes.ts';
+import type { Attributes, HopResource, HopSpan, HopSpanLink, HrTime, SpanKind } from './hop-span.ts';
 import { createIds, type Ids, SPAN_PART } from './ids.ts';
-import { OUTCOMES, type Outcome, outcomeOf, whoClosed } from './outcome.ts';
-import {
-  clamp,
-  type HopTimes,
-  type Interval,
-  PHASES,
-  type Phase,
-  type PhaseName,
-  timesOf,
-} from './phases.ts';
+import { OUTCOMES, type Outcome, outcomeOf } from './outcome.ts';
+import { clamp, type Interval, PHASES, type Phase, type PhaseName, timesOf } from './phases.ts';
 import { resourceOf } from './resource.ts';
 
 const NS_PER_S = 1e9;
-const US_PER_S = 1e6;
 const SAMPLED = 1;
+/** Shared by all spans that have no events or links. */
+const NONE: readonly never[] = [];
+const NO_ATTRIBUTES: Bag = {};
 const NO_SEED = '0'.repeat(32);
 const PHASE_NAMES = Object.keys(PHASES) as PhaseName[];
 
@@ -37,8 +22,6 @@ export interface SpanOptions {
   readonly phaseFloorNs: number;
   readonly resourceAttributes: Attributes;
 }
-
-type Bag = Partial<Record<AttributeName, AttributeValue>>;
 
 /** Hops to spans. Pure: the same hops give the same spans with the same ids. */
 export function createSpanBuilder(options: SpanOptions): (hop: Hop) => HopSpan[] {
@@ -72,7 +55,7 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
   const own = hop.kind === 'connection' ? SPAN_PART.CONNECTION : 0;
   const traceId = ids.traceId(own ? hop.key : hop.trace, own);
   const spans: HopSpan[] = [];
-  const links = hop.kind === 'connection' ? [linkTo(hop, ids)] : [];
+  const links = hop.kind === 'connection' ? [linkTo(hop, ids)] : NONE;
 
   const add = (
     spanId: string,
@@ -86,27 +69,21 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
     spans.push({
       traceId,
       spanId,
-      ...(parentSpanId ? { parentSpanId } : {}),
+      parentSpanId,
       traceFlags: SAMPLED,
       name,
       kind,
       start: wallTime(interval.startNs, hop.clock),
       end: wallTime(interval.endNs, hop.clock),
       attributes: attributes as Attributes,
-      events: [],
-      links: parentSpanId && spans.length > 0 ? [] : links,
-      ...(error ? { error } : {}),
+      events: NONE,
+      links: spans.length > 0 ? NONE : links,
+      error,
       resource,
     });
   };
 
   const error = OUTCOMES[outcome];
-  const common: Bag = {
-    'hopspan.outcome': outcome,
-    'hopspan.pairing': hop.pairing,
-    ...(hop.ambiguous ? { 'hopspan.pairing.ambiguous': true } : {}),
-    ...(error ? { 'error.type': outcome } : {}),
-  };
   const hopId = ids.spanId(hop.key, own + SPAN_PART.HOP);
   const parentId = hop.parent && ids.spanId(hop.parent, SPAN_PART.UPSTREAM);
 
@@ -117,7 +94,7 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
       downstreamName(hop, d),
       'SERVER',
       times.hop,
-      { ...common, ...hopAttributes(hop, d, times) },
+      hopAttributes(hop, d, times, outcome),
       error,
     );
   }
@@ -131,7 +108,7 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
       upstreamName(hop, u),
       'CLIENT',
       times.upstream,
-      { ...common, ...upstreamAttributes(u) },
+      upstreamAttributes(hop, u, outcome),
       error,
     );
   }
@@ -143,7 +120,7 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
     const parent = PHASES[phase.name] === 'upstream' ? upstreamId : d ? hopId : upstreamId;
     if (!parent) return;
     const id = ids.spanId(hop.key, own + SPAN_PART.PHASE + PHASE_NAMES.indexOf(phase.name));
-    add(id, parent, phase.name, 'INTERNAL', phase, {});
+    add(id, parent, phase.name, 'INTERNAL', phase, NO_ATTRIBUTES);
   }
 
   function addAttempt(attempt: SideRecord, index: number): void {
@@ -151,15 +128,13 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
     const interval = clamp({ startNs: attempt.synNs, endNs: endNs(attempt) }, times.hop);
     const key = { connection: attempt.connection, exchange: 0 };
     const id = ids.spanId(key, SPAN_PART.UPSTREAM);
-    const bag: Bag = { ...common, ...upstreamAttributes(attempt), 'hopspan.outcome': failed };
-    if (OUTCOMES[failed]) bag['error.type'] = failed;
     add(
       id,
       hopId,
       upstreamName(hop, attempt),
       'CLIENT',
       interval,
-      bag,
+      upstreamAttributes(hop, attempt, failed),
       OUTCOMES[failed] ?? `attempt ${index + 1} failed`,
     );
     const connect = clamp(
@@ -172,7 +147,7 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
       'connect',
       'INTERNAL',
       connect,
-      {},
+      NO_ATTRIBUTES,
     );
   }
 }
@@ -195,78 +170,6 @@ function upstreamName(hop: Hop, u: SideRecord): string {
     ? `tcp connection :${u.remotePort}`
     : `tcp upstream :${u.remotePort}`;
 }
-
-function hopAttributes(hop: Hop, d: SideRecord, times: HopTimes): Bag {
-  const client = remoteEndpoint(d);
-  const local = localEndpoint(d);
-  const bag: Bag = {
-    ...sideAttributes(d, client, local),
-    'client.address': client.address,
-    'client.port': client.port,
-    'server.address': local.address,
-    'server.port': local.port,
-  };
-  if (hop.overlapping) bag['hopspan.exchange.overlapping'] = true;
-  if (hop.attempts.length > 0) bag['hopspan.attempts'] = hop.attempts.length + 1;
-  const closed = whoClosed(hop);
-  if (closed) {
-    bag['hopspan.close.by'] = closed.by;
-    bag['hopspan.close.how'] = closed.how;
-  }
-  for (const phase of times.phases) bag[durationName(phase.name)] = (phase.endNs - phase.startNs) / NS_PER_S;
-  return bag;
-}
-
-function upstreamAttributes(u: SideRecord): Bag {
-  const peer = remoteEndpoint(u);
-  const name = peer.address.includes(':') ? `[${peer.address}]:${peer.port}` : `${peer.address}:${peer.port}`;
-  return {
-    ...sideAttributes(u, peer, localEndpoint(u)),
-    'server.address': peer.address,
-    'server.port': peer.port,
-    'peer.service': name,
-    'service.peer.name': name,
-  };
-}
-
-function sideAttributes(record: SideRecord, peer: Endpoint, local: Endpoint): Bag {
-  const bag: Bag = {
-    'network.transport': 'tcp',
-    'network.type': networkType(record),
-    'network.peer.address': peer.address,
-    'network.peer.port': peer.port,
-    'network.local.address': local.address,
-    'network.local.port': local.port,
-    'hopspan.connection.reused': record.exchange > 1,
-    'hopspan.exchange.number': record.exchange,
-    'hopspan.bytes.received': hasExchange(record) ? record.bytesRead : 0,
-    'hopspan.bytes.sent': hasExchange(record) ? record.bytesWritten : 0,
-    'hopspan.tcp.rtt': record.srttUs / US_PER_S,
-    'hopspan.tcp.retransmits': record.retransmits,
-    'hopspan.tcp.out_of_order': record.outOfOrder,
-  };
-  if (record.flags & SIDE_FLAGS.SERVER_FIRST) bag['hopspan.exchange.server_first'] = true;
-  if (record.worker) bag['hopspan.worker'] = record.worker;
-  if (isPreexisting(record)) bag['hopspan.connection.preexisting'] = true;
-  else if (record.establishedNs) bag['hopspan.connection.id'] = connectionId(record);
-  return bag;
-}
-
-/** Client's and server's initial sequence number (RFC 9293, section 3.4.1), which both ends know. */
-function connectionId(record: SideRecord): string {
-  const [client, server] = isDownstream(record)
-    ? [record.remoteIsn, record.localIsn]
-    : [record.localIsn, record.remoteIsn];
-  return client.toString(16).padStart(8, '0') + server.toString(16).padStart(8, '0');
-}
-
-function durationName(phase: PhaseName): AttributeName {
-  return DURATION_NAMES[phase];
-}
-
-const DURATION_NAMES = Object.fromEntries(
-  PHASE_NAMES.map((name) => [name, `hopspan.${name.replaceAll(' ', '_')}.duration`]),
-) as Record<PhaseName, AttributeName>;
 
 /** Monotonic nanoseconds as wall-clock time, by the latest reading of both clocks. */
 export function wallTime(ns: number, clock: ClockRecord): HrTime {

@@ -33,7 +33,7 @@ export interface HopSpanLink {
 export interface HopSpan {
   readonly traceId: string;
   readonly spanId: string;
-  readonly parentSpanId?: string;
+  readonly parentSpanId?: string | undefined;
   readonly traceState?: string;
   /** W3C trace flags; bit 0 is "sampled". */
   readonly traceFlags: number;
@@ -46,7 +46,7 @@ export interface HopSpan {
   readonly events: readonly HopSpanEvent[];
   readonly links: readonly HopSpanLink[];
   /** Set when the hop failed; the message says how, in one sentence. */
-  readonly error?: string;
+  readonly error?: string | undefined;
   readonly resource: HopResource;
 }
 

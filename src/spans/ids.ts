@@ -3,8 +3,6 @@ import type { ExchangeKey } from '../correlate/hop.ts';
 /** What a span is of its hop; part of its id, so that no two spans of an exchange share one. */
 export const SPAN_PART = { TRACE: 1, HOP: 2, UPSTREAM: 3, PHASE: 16, CONNECTION: 64 } as const;
 
-const HEX_DIGITS_PER_WORD = 8;
-
 /** A 32-bit finaliser with full avalanche (the one of MurmurHash3). */
 function mix(value: number): number {
   let h = value;
@@ -13,8 +11,12 @@ function mix(value: number): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
-function hex(word: number): string {
-  return word.toString(16).padStart(HEX_DIGITS_PER_WORD, '0');
+/** Every 16-bit number as four hexadecimal digits: ids are made for every span, and this is their dearest part. */
+const HEX = Array.from({ length: 65_536 }, (_, value) => value.toString(16).padStart(4, '0'));
+
+/** A 32-bit number as eight hexadecimal digits. */
+export function hex(word: number): string {
+  return (HEX[word >>> 16] as string) + (HEX[word & 0xffff] as string);
 }
 
 /**
@@ -37,8 +39,15 @@ export function createIds(seed: string): Ids {
     return mix(h ^ key.exchange);
   };
   return {
-    traceId: (root, part) =>
-      [0, 1, 2, 3].map((index) => hex(word(index, root, part + SPAN_PART.TRACE) || 1)).join(''),
+    traceId: (root, part) => {
+      const own = part + SPAN_PART.TRACE;
+      return (
+        hex(word(0, root, own) || 1) +
+        hex(word(1, root, own)) +
+        hex(word(2, root, own)) +
+        hex(word(3, root, own))
+      );
+    },
     spanId: (key, part) => hex(word(0, key, part) || 1) + hex(word(1, key, part)),
   };
 }
