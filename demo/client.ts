@@ -25,7 +25,7 @@ async function order(base: URL, number: number): Promise<boolean> {
   };
   return tracer.startActiveSpan('GET /orders/{id}', { kind: SpanKind.CLIENT, attributes }, async (span) => {
     try {
-      const status = await get(url, number % 3 === 0 ? fresh : kept);
+      const status = await get(url, number % 3 === 0 ? fresh : kept, span);
       span.setAttribute(names.ATTR_HTTP_RESPONSE_STATUS_CODE, status);
       if (status >= 400) fail(span, String(status));
       return status < 400;
@@ -44,11 +44,12 @@ function fail(span: Span, type: string): void {
 }
 
 /** Resolves with the status code when the whole answer was read. */
-function get(url: URL, agent: Agent): Promise<number> {
+function get(url: URL, agent: Agent, span: Span): Promise<number> {
   const headers: Record<string, string> = {};
   propagation.inject(context.active(), headers);
   return new Promise((resolve, reject) => {
     const sent: ClientRequest = request(url, { agent, headers }, (response: IncomingMessage) => {
+      span.setAttribute(names.ATTR_NETWORK_LOCAL_PORT, response.socket.localPort ?? 0);
       response.on('end', () => resolve(response.statusCode ?? 0)).on('error', reject);
       response.resume();
     });
