@@ -1,7 +1,12 @@
 import { Command } from 'commander';
 import { EXIT_USAGE, HopspanError } from '../errors.ts';
 import { VERSION } from '../version.ts';
+import { addTargetFlags } from './configuration.ts';
+import { doctor } from './doctor.ts';
+import { record } from './record.ts';
+import { replay } from './replay.ts';
 import { run } from './run.ts';
+import { watch } from './watch.ts';
 
 function createProgram(): Command {
   const program = new Command('hopspan')
@@ -13,6 +18,27 @@ function createProgram(): Command {
     .description('watch the configured proxies and export spans until SIGTERM or Ctrl-C')
     .option('--config <file>', 'configuration; without it: known proxies, exporter by OTEL_* variables')
     .action(run);
+  addTargetFlags(program.command('watch'))
+    .description('show live waterfalls until Ctrl-C, then a summary; without flags: envoy, nginx, haproxy')
+    .option('--json', 'print OTLP/JSON, one export request a line')
+    .action(watch);
+  addTargetFlags(program.command('doctor'))
+    .description('tell what this kernel, this user and these processes allow, and what mends what fails')
+    .option('--config <file>', 'look for the targets of this configuration')
+    .action(doctor);
+  addTargetFlags(
+    program
+      .command('record')
+      .description('write the kernel records of proxies to a file until SIGTERM or Ctrl-C')
+      .requiredOption('--output <file>', 'the recording; what stood there is replaced')
+      .option('--config <file>', 'configuration whose receiver to record; without it: known proxies'),
+  ).action(record);
+  program
+    .command('replay')
+    .description('export the spans of a recording; needs no root and no kernel support')
+    .argument('<file>', 'what "hopspan record" wrote')
+    .option('--config <file>', 'configuration; without it: exporter by OTEL_* variables')
+    .action(replay);
   return program;
 }
 

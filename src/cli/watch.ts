@@ -1,0 +1,63 @@
+import { defaultConfig } from '../config/defaults.ts';
+import type { Config } from '../config/types.ts';
+import { consoleColor, consoleWidth } from '../exporter/console/console-exporter.ts';
+import { createSummary } from '../exporter/console/summary.ts';
+import { createService } from '../pipeline/service.ts';
+import { createLogger } from '../telemetry/log.ts';
+import { type ConfigurationOptions, targetsOf } from './configuration.ts';
+import { createOutput, type Output } from './output.ts';
+import { serve } from './run.ts';
+import { untilSignalled } from './signals.ts';
+
+/** Somebody is looking: an answered exchange that went quiet is shown soon. */
+const IDLE_TIMEOUT_MS = 1000;
+/** Of the environment only what names the watched services; exporters are not asked for. */
+const VARIABLES = ['OTEL_SERVICE_NAME', 'OTEL_RESOURCE_ATTRIBUTES'] as const;
+
+export interface WatchOptions extends ConfigurationOptions {
+  /** OTLP/JSON, one export request a line, instead of waterfalls. */
+  readonly json?: boolean;
+}
+
+/** `hopspan watch`: live waterfalls, and a summary at the end. @throws HopspanError */
+export async function watch(options: WatchOptions): Promise<void> {
+  const output = createOutput(process.stdout);
+  const { config, warnings } = watchConfig(options, process.env);
+  const log = createLogger(config.telemetry.logLevel);
+  for (const warning of warnings) log.warn(warning);
+  const summary = options.json ? undefined : createSummary();
+  const service = createService(config, {
+    log,
+    stdout: output,
+    ...(summary ? { observe: summary.add } : {}),
+  });
+  await serve(service, log, Promise.race([untilSignalled(), output.closed]));
+  const lines = summary?.render({ width: consoleWidth(output), color: consoleColor('auto', output) }) ?? [];
+  if (lines.length > 0) await print(output, `${lines.join('\n')}\n`);
+}
+
+/** What a configuration file would say for these flags. @throws HopspanError CONFIG_INVALID */
+export function watchConfig(
+  options: WatchOptions,
+  env: NodeJS.ProcessEnv,
+): { config: Config; warnings: readonly string[] } {
+  const chosen: NodeJS.ProcessEnv = { OTEL_TRACES_EXPORTER: 'console' };
+  for (const name of VARIABLES) chosen[name] = env[name];
+  const targets = targetsOf(options);
+  const { config, warnings } = defaultConfig(chosen, targets.length > 0 ? targets : undefined);
+  const format = options.json ? 'json' : 'waterfall';
+  return {
+    config: {
+      ...config,
+      receivers: config.receivers.map((receiver) => ({ ...receiver, idleTimeoutMs: IDLE_TIMEOUT_MS })),
+      exporters: config.exporters.map((each) => (each.type === 'console' ? { ...each, format } : each)),
+    },
+    warnings,
+  };
+}
+
+function print(output: Output, text: string): Promise<void> {
+  return new Promise((resolve) => {
+    output.write(text, () => resolve());
+  });
+}
