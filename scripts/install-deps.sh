@@ -16,6 +16,7 @@ want() {
 }
 have() { command -v "$1"; }
 have_libbpf() { ldconfig -p | grep -q 'libbpf\.so\.1' || ls /usr/lib/libbpf.so.1 /usr/lib64/libbpf.so.1; }
+have_certificates() { [ -s /etc/ssl/certs/ca-certificates.crt ] || [ -d /etc/pki/tls/certs ] || [ -n "${SSL_CERT_FILE:-}" ]; }
 have_header() { [ -e "/usr/include/$1" ]; }
 have_nginx_stream() {
   for file in /usr/lib/nginx/modules /usr/lib64/nginx/modules /usr/share/nginx/modules; do
@@ -35,6 +36,8 @@ for group in "$@"; do
       want linux-libc-dev have_header linux/bpf.h
       want libbpf1 have_libbpf
       want make have make
+      want npm have npm
+      want ca-certificates have_certificates
       ;;
     test)
       want bpftool have bpftool
@@ -57,8 +60,8 @@ done
 
 if ! command -v apt-get >/dev/null 2>&1; then
   echo "install-deps: missing (by Debian's names):$missing. This script installs on Debian-like machines only;" \
-    "on Fedora: dnf install clang llvm libbpf-devel kernel-headers make bpftool nginx nginx-mod-stream haproxy" \
-    "openssl python3-pip curl; on Alpine: apk add clang llvm libbpf-dev linux-headers make bpftool nginx" \
+    "on Fedora: dnf install clang llvm libbpf-devel kernel-headers make npm ca-certificates bpftool nginx nginx-mod-stream haproxy" \
+    "openssl python3-pip curl; on Alpine: apk add clang llvm libbpf-dev linux-headers make npm ca-certificates bpftool nginx" \
     "nginx-mod-stream haproxy openssl py3-pip curl." >&2
   exit 3
 fi
