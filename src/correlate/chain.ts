@@ -1,3 +1,4 @@
+import type { SideRecord } from '../records.gen.ts';
 import type { ExchangeKey, Hop } from './hop.ts';
 import { answerStart, answerTotal, requestStart, requestTotal } from './side.ts';
 
@@ -15,6 +16,9 @@ interface Range {
   readonly end: number;
   readonly key: ExchangeKey;
   readonly trace: ExchangeKey;
+  /** When the caller had written the first byte of the request, and read the last one of the answer; 0 for never. */
+  readonly firstWriteNs: number;
+  readonly lastReadNs: number;
 }
 
 interface Waiting {
@@ -52,6 +56,8 @@ export function createChain(emit: (hop: Hop) => void): Chain {
       end: requestTotal(upstream) + answerTotal(upstream),
       key: { connection, exchange: upstream.exchange },
       trace: hop.trace,
+      firstWriteNs: upstream.firstWriteNs,
+      lastReadNs: upstream.lastReadNs,
     });
     if (known.length > MAX_RANGES) known.shift();
     ranges.set(connection, known);
@@ -74,7 +80,7 @@ export function createChain(emit: (hop: Hop) => void): Chain {
       answerStart(downstream),
     );
     if (range) {
-      place({ ...hop, trace: range.trace, parent: range.key });
+      place({ ...causal(hop, downstream, range), trace: range.trace, parent: range.key });
       return;
     }
     const others = waiting.get(downstream.chained) ?? [];
@@ -96,6 +102,30 @@ export function createChain(emit: (hop: Hop) => void): Chain {
     add: (hop) => resolve(hop, hop.clock.monotonicNs),
     advance: (nowNs) => release(({ sinceNs }) => nowNs - sinceNs > WAIT_NS),
     flush: () => release(() => true),
+  };
+}
+
+/**
+ * A byte is written before it arrives and before it is read. The probe behind a send sees the clock when the send
+ * returns; over loopback the receiver has the bytes by then, and on another processor may have read them. The
+ * caller's times bound the callee's.
+ */
+function causal(hop: Hop, d: SideRecord, range: Range): Hop {
+  const { firstWriteNs, lastReadNs } = range;
+  const answered = requestTotal(d) + answerTotal(d) === range.end && lastReadNs > 0;
+  const notBefore = (ns: number): number => (ns === 0 ? 0 : Math.max(ns, firstWriteNs));
+  const notAfter = (ns: number): number => (answered ? Math.min(ns, lastReadNs) : ns);
+  if (d.arrivedNs >= firstWriteNs && d.lastWriteNs <= notAfter(d.lastWriteNs)) return hop;
+  return {
+    ...hop,
+    downstream: {
+      ...d,
+      arrivedNs: notBefore(d.arrivedNs),
+      firstReadNs: notBefore(d.firstReadNs),
+      lastReadNs: notBefore(d.lastReadNs),
+      firstWriteNs: notAfter(d.firstWriteNs),
+      lastWriteNs: notAfter(d.lastWriteNs),
+    },
   };
 }
 
