@@ -1,0 +1,21 @@
+import { ATTRIBUTES, type AttributeMeaning, type AttributeSpan } from './attributes.ts';
+
+export const SPANS_BEGIN = '<!-- from here on written by scripts/spans-reference.ts -->';
+export const SPANS_END = '<!-- up to here written by scripts/spans-reference.ts -->';
+
+const SECTIONS: readonly { title: string; on: AttributeSpan }[] = [
+  { title: 'On the hop (SERVER)', on: 'hop' },
+  { title: 'On the upstream span (CLIENT)', on: 'upstream' },
+  { title: 'On the resource', on: 'resource' },
+];
+
+/** The attribute tables of docs/spans.md. */
+export function spansMarkdown(): string {
+  const all: [string, AttributeMeaning][] = Object.entries(ATTRIBUTES);
+  return SECTIONS.map(({ title, on }) => {
+    const rows = all
+      .filter(([, attribute]) => attribute.on.includes(on))
+      .map(([name, { type, meaning }]) => `| \`${name}\` | ${type} | ${meaning.replaceAll('|', '\\|')} |`);
+    return [`### ${title}`, '', '| attribute | type | meaning |', '|---|---|---|', ...rows].join('\n');
+  }).join('\n\n');
+}
