@@ -1,4 +1,5 @@
 import type { Config } from '../config/types.ts';
+import type { CorrelatorStats } from '../correlate/correlator.ts';
 import { createExporter, type ExporterDeps } from '../exporter/create.ts';
 import type { Exporter, ExporterStats } from '../exporter/exporter.ts';
 import type { KernelRecord } from '../receiver/kernel-record.ts';
@@ -16,6 +17,7 @@ export interface Pipelines {
   /** Completes what can be completed; takes at most `timeoutMs` for sending. May be called twice. */
   shutdown(timeoutMs: number): Promise<void>;
   exporterStats(): ExporterStats[];
+  correlatorStats(): Readonly<CorrelatorStats>[];
 }
 
 export function createPipelines(config: Config, deps: ExporterDeps): Pipelines {
@@ -54,5 +56,6 @@ export function createPipelines(config: Config, deps: ExporterDeps): Pipelines {
       await Promise.all([...exporters.values()].map((exporter) => exporter.shutdown(timeoutMs)));
     },
     exporterStats: () => [...exporters.values()].map((exporter) => exporter.stats()),
+    correlatorStats: () => [...byReceiver.values()].flat().map(({ stats }) => stats),
   };
 }

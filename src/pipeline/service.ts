@@ -1,9 +1,14 @@
+import { setTimeout } from 'node:timers/promises';
 import type { Config } from '../config/types.ts';
 import type { ExporterDeps } from '../exporter/create.ts';
 import type { ExporterStats } from '../exporter/exporter.ts';
 import { createEbpfReceiver, type EbpfReceiver } from '../receiver/ebpf.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { startMetrics } from '../telemetry/metrics.ts';
 import { createPipelines } from './pipelines.ts';
+
+/** For the last figures of hopspan's own metrics. */
+const METRICS_MS = 500;
 
 export interface ServiceDeps extends ExporterDeps {
   readonly log: Logger;
@@ -25,16 +30,26 @@ export function createService(config: Config, deps: ServiceDeps): Service {
     createEbpfReceiver(receiver, pipelines.inputOf(receiver.name), pipelines.busy),
   );
 
+  let endMetrics: (() => Promise<void>) | undefined;
+
   return {
     receivers,
     async start() {
       await pipelines.start();
       for (const receiver of receivers) receiver.start();
+      if (config.telemetry.metricsLevel === 'none') return;
+      endMetrics = await startMetrics({
+        lost: () => receivers.map((receiver) => receiver.counters()),
+        correlated: pipelines.correlatorStats,
+        exported: pipelines.exporterStats,
+      });
     },
     async shutdown(timeoutMs) {
       const startedMs = performance.now();
       await Promise.all(receivers.map((receiver) => receiver.stop(timeoutMs / 2)));
       await pipelines.shutdown(timeoutMs - (performance.now() - startedMs));
+      if (endMetrics) await Promise.race([endMetrics(), setTimeout(METRICS_MS, undefined, { ref: false })]);
+      endMetrics = undefined;
     },
     exporterStats: () => pipelines.exporterStats(),
   };

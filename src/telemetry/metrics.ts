@@ -1,0 +1,71 @@
+import type { CorrelatorStats } from '../correlate/correlator.ts';
+import type { ExporterStats } from '../exporter/exporter.ts';
+import type { Counters } from '../receiver/probes.ts';
+import { VERSION } from '../version.ts';
+
+/** Where hopspan's own figures come from; read when they are collected. */
+export interface MetricSources {
+  lost(): readonly Counters[];
+  correlated(): readonly Readonly<CorrelatorStats>[];
+  exported(): readonly ExporterStats[];
+}
+
+/**
+ * Sends hopspan's own metrics by the OpenTelemetry SDK, to where the OTEL_EXPORTER_OTLP_* variables say, as the
+ * service `hopspan`. The SDK is loaded only here: it is the largest part of the process, and most runs do without.
+ * @returns a function that sends the last figures and ends.
+ */
+export async function startMetrics(sources: MetricSources): Promise<() => Promise<void>> {
+  const [{ NodeSDK }, { PeriodicExportingMetricReader }, { OTLPMetricExporter }, { metrics }] =
+    await Promise.all([
+      import('@opentelemetry/sdk-node'),
+      import('@opentelemetry/sdk-metrics'),
+      import('@opentelemetry/exporter-metrics-otlp-grpc'),
+      import('@opentelemetry/api'),
+    ]);
+  const sdk = new NodeSDK({
+    serviceName: 'hopspan',
+    autoDetectResources: false,
+    spanProcessors: [],
+    logRecordProcessors: [],
+    metricReaders: [new PeriodicExportingMetricReader({ exporter: new OTLPMetricExporter() })],
+  });
+  sdk.start();
+  const meter = metrics.getMeter('hopspan', VERSION);
+  meter
+    .createObservableCounter('hopspan.records.lost', {
+      unit: '{record}',
+      description: 'Records lost or not believed in the kernel, by reason; zero in a healthy run.',
+    })
+    .addCallback((result) => {
+      for (const counters of sources.lost()) {
+        for (const [reason, count] of Object.entries(counters)) result.observe(count, { reason });
+      }
+    });
+  const hops = { unit: '{hop}', description: 'Hops, and those among them that evidence could not settle.' };
+  meter.createObservableCounter('hopspan.hops', hops).addCallback((result) => {
+    for (const stats of sources.correlated()) {
+      for (const [kind, count] of Object.entries(stats)) result.observe(count, { kind });
+    }
+  });
+  meter
+    .createObservableCounter('hopspan.exporter.spans', {
+      unit: '{span}',
+      description: 'Spans by exporter and what became of them.',
+    })
+    .addCallback((result) => {
+      for (const { name, exported, dropped } of sources.exported()) {
+        result.observe(exported, { exporter: name, state: 'exported' });
+        result.observe(dropped, { exporter: name, state: 'dropped' });
+      }
+    });
+  meter
+    .createObservableGauge('hopspan.exporter.queue', {
+      unit: '{span}',
+      description: 'Spans waiting to be sent.',
+    })
+    .addCallback((result) => {
+      for (const { name, waiting } of sources.exported()) result.observe(waiting, { exporter: name });
+    });
+  return () => sdk.shutdown().catch(() => {}); // nobody at the endpoint: the figures are lost, nothing else
+}

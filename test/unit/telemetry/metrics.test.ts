@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { startMetrics } from '../../../src/telemetry/metrics.ts';
+
+const raw = (value: Buffer): Buffer => value;
+/** The one method of the OTLP metrics service, its messages left as bytes. */
+const METRICS_SERVICE = {
+  export: {
+    path: '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export',
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: raw,
+    requestDeserialize: raw,
+    responseSerialize: raw,
+    responseDeserialize: raw,
+  },
+} as const;
+
+async function startMetricsSink(): Promise<{ endpoint: string; received: Buffer[]; stop(): void }> {
+  const received: Buffer[] = [];
+  const server = new Server();
+  server.addService(METRICS_SERVICE, {
+    export(call: { request: Buffer }, answer: (error: null, value: Buffer) => void) {
+      received.push(call.request);
+      answer(null, Buffer.alloc(0));
+    },
+  });
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    );
+  });
+  return { endpoint: `http://127.0.0.1:${port}`, received, stop: () => server.forceShutdown() };
+}
+
+describe("hopspan's own metrics", () => {
+  it('go out over OTLP, the last figures at the end', async () => {
+    const sink = await startMetricsSink();
+    process.env.OTEL_EXPORTER_OTLP_METRICS_ENDPOINT = sink.endpoint;
+    const counters = {
+      ringFull: 3,
+      tableFull: 0,
+      storageFailed: 0,
+      targetsFull: 0,
+      pairConflicts: 0,
+      sampleMismatches: 0,
+    };
+    const end = await startMetrics({
+      lost: () => [counters],
+      correlated: () => [{ hops: 7, contradictions: 0, ambiguous: 1 }],
+      exported: () => [{ name: 'otlp', accepted: 9, exported: 8, dropped: 1, waiting: 0 }],
+    });
+    await end();
+    sink.stop();
+    const text = Buffer.concat(sink.received).toString('latin1');
+    for (const word of [
+      'hopspan.records.lost',
+      'ringFull',
+      'hopspan.hops',
+      'hopspan.exporter.spans',
+      'dropped',
+    ]) {
+      assert.ok(text.includes(word), `${word} was sent`);
+    }
+    assert.ok(text.includes('service.name') && text.includes('hopspan'));
+  });
+});
