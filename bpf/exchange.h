@@ -27,7 +27,7 @@ static __always_inline void begin_exchange(struct hs_connection *connection, str
 
 	if (record->flags & HS_EXCHANGE)
 		emit(connection, sk);
-	record->flags = (record->flags & HS_PREEXISTING) | HS_EXCHANGE;
+	record->flags = (record->flags & (HS_PREEXISTING | HS_PROXY_HEADER)) | HS_EXCHANGE;
 	record->exchange++;
 	record->arrived_ns = 0;
 	record->first_read_ns = record->last_read_ns = 0;

@@ -117,6 +117,15 @@ static __always_inline bool same_bytes(__u64 a, __u32 a_len, __u64 b, __u32 b_le
 	return ((a ^ b) & ((1ULL << (n * 8)) - 1)) == 0;
 }
 
+/*
+ * A PROXY protocol header is for the next hop alone: the two sides of a pair differ by its length. The first bytes
+ * of version 1 are "PROXY ", those of version 2 a fixed signature (haproxy.org, proxy-protocol.txt, section 2).
+ */
+static __always_inline bool is_proxy_header(__u64 sample, __u32 len)
+{
+	return len == 8 && ((sample & 0xffffffffffffULL) == 0x2059584f5250ULL || sample == 0x510a0d000a0d0a0dULL);
+}
+
 static __always_inline void note_buffers(struct hs_connection *connection, __u64 left)
 {
 	struct hs_buffers all = {};
@@ -140,6 +149,8 @@ static __always_inline void note_buffers(struct hs_connection *connection, __u64
 
 		key.address = buffer.base;
 		note.sample_len = sample_bytes(&note.sample, buffer.base, filled);
+		if (connection->tries == 1 && i == 0 && is_proxy_header(note.sample, note.sample_len))
+			connection->record.flags |= HS_PROXY_HEADER;
 		bpf_map_update_elem(&buffers, &key, &note, BPF_ANY);
 		left -= filled;
 	}
@@ -180,6 +191,13 @@ static __always_inline void pair_by_buffer(struct hs_connection *sender)
 
 		if (!nth_buffer(&all, i, &buffer))
 			return;
+		if (sender->tries == 1 && i == 0) {
+			__u64 sample;
+			__u32 len = sample_bytes(&sample, buffer.base, buffer.len);
+
+			if (is_proxy_header(sample, len))
+				sender->record.flags |= HS_PROXY_HEADER;
+		}
 		key.address = buffer.base;
 		struct hs_buffer_note *note = bpf_map_lookup_elem(&buffers, &key);
 

@@ -31,6 +31,7 @@ enum hs_side_flags {
 	HS_ENDED = 1 << 1,       /* last record of this connection: socket released, TCP finished */
 	HS_EXCHANGE = 1 << 2,    /* the exchange part is filled */
 	HS_SERVER_FIRST = 1 << 3, /* the exchange began with answer bytes */
+	HS_PROXY_HEADER = 1 << 5, /* the connection began with a PROXY protocol header */
 	HS_SNAPSHOT = 1 << 4,    /* copied by the receiver from the connection table; the exchange went quiet */
 };
 

@@ -32,6 +32,7 @@ export const SIDE_FLAGS = {
   ENDED: 2,
   EXCHANGE: 4,
   SERVER_FIRST: 8,
+  PROXY_HEADER: 32,
   SNAPSHOT: 16,
 } as const;
 

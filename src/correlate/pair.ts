@@ -3,6 +3,7 @@ import {
   answerTotal,
   hasEnded,
   hasExchange,
+  hasProxyHeader,
   isDownstream,
   isPreexisting,
   mergeSides,
@@ -52,17 +53,13 @@ export function createPair(): Pair {
   let addedDownstream = 0;
   let first = true;
 
-  /** Under way on both sides when the probes came, or a header written ahead: fixed by the first exchange. */
+  /** Under way on both sides when the probes came, or a PROXY header: fixed by the first exchange. */
   function learn(d: SideRecord, u: SideRecord): void {
     const ahead = requestTotal(u) - requestTotal(d);
     const behind = answerTotal(d) - answerTotal(u);
-    if (isPreexisting(d) || isPreexisting(u)) {
-      addedUpstream = ahead;
-      addedDownstream = behind;
-      return;
-    }
-    addedUpstream = Math.max(0, ahead);
-    addedDownstream = Math.max(0, behind);
+    const uneven = [d, u].some((side) => isPreexisting(side) || hasProxyHeader(side));
+    addedUpstream = uneven ? ahead : Math.max(0, ahead);
+    addedDownstream = uneven ? behind : Math.max(0, behind);
   }
 
   /** How many records of each side make up the next exchange; undefined while more must come. */

@@ -5,6 +5,8 @@ export const hasExchange = (record: SideRecord): boolean => (record.flags & SIDE
 export const hasEnded = (record: SideRecord): boolean => (record.flags & SIDE_FLAGS.ENDED) !== 0;
 export const isPreexisting = (record: SideRecord): boolean => (record.flags & SIDE_FLAGS.PREEXISTING) !== 0;
 
+export const hasProxyHeader = (record: SideRecord): boolean => (record.flags & SIDE_FLAGS.PROXY_HEADER) !== 0;
+
 /** Payload bytes of the whole connection towards the upstream, up to and with this record. */
 export const requestTotal = (record: SideRecord): number =>
   isDownstream(record) ? record.totalRead : record.totalWritten;
