@@ -3,6 +3,7 @@
 # Built with Go from the versions pinned in test/harness/jaeger/go.mod and go.sum; without Go, taken out of the
 # Docker image of the same release. Kept in ${HOPSPAN_CACHE:-<checkout>/.cache}/jaeger-VERSION/jaeger; a second
 # run only prints the path. A first build takes some minutes (JAEGER_BUILD_JOBS limits its parallelism).
+# With CI=true, where nothing may be skipped, a Debian-like machine with neither gets Go from its distribution.
 # Exit: 0 it is there, 4 this machine can neither build nor fetch it, 1 the build or the download failed.
 set -eu
 
@@ -29,6 +30,22 @@ go_is_new_enough() {
   [ "$(printf '%s\n%s\n' "$wanted" "$found" | sort -V | head -n 1)" = "$wanted" ]
 }
 
+# Debian's Go may be too old for Jaeger, but fetches and verifies the one that is not: toolchains are Go modules.
+go_toolchain=go1.26.8
+fetch_go() {
+  [ "${CI:-}" = true ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 || return 1
+  echo "get-jaeger: fetching $go_toolchain" >&2
+  command -v go >/dev/null 2>&1 || DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends golang-go >&2 ||
+    { apt-get update >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends golang-go >&2; } ||
+    return 1
+  folder_of_go=$(go mod download -json "golang.org/toolchain@v0.0.1-$go_toolchain.linux-$(go env GOARCH)" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
+  [ -n "$folder_of_go" ] || return 1
+  # A module's files come without the permission to run them.
+  chmod +x "$folder_of_go"/bin/* "$folder_of_go"/pkg/tool/*/*
+  PATH=$folder_of_go/bin:$PATH
+  go_is_new_enough
+}
+
 docker_answers() {
   command -v docker >/dev/null 2>&1 && docker version >/dev/null 2>&1
 }
@@ -40,7 +57,7 @@ prepare() {
   trap 'rm -rf "$work"' EXIT INT TERM
 }
 
-if go_is_new_enough; then
+if go_is_new_enough || { ! docker_answers && fetch_go; }; then
   prepare
   echo "get-jaeger: building Jaeger $version, which takes some minutes the first time" >&2
   # `go install` refuses Jaeger's replace directives; as a tool of a module of our own it builds.
