@@ -83,6 +83,20 @@ static __always_inline void exchange_read(struct sock *sk, int bytes)
 		note_buffers(connection, bytes);
 }
 
+/*
+ * When TCP last looked at the clock, if it has sent everything: tcp_write_xmit() does so before it sends. The
+ * send itself returns later: over loopback it carries the bytes to the receiver first, which may even have
+ * read and answered them by then. What must wait in the send queue was handed over now.
+ */
+static __always_inline __u64 written_ns(struct sock *sk)
+{
+	const struct tcp_sock *tp = tcp_of(sk);
+
+	if (tp && tp->snd_nxt == tp->write_seq)
+		return tp->tcp_clock_cache;
+	return bpf_ktime_get_ns();
+}
+
 static __always_inline void exchange_written(struct sock *sk, int bytes)
 {
 	struct hs_connection *connection = connection_of(sk);
@@ -90,12 +104,12 @@ static __always_inline void exchange_written(struct sock *sk, int bytes)
 	if (!connection && !(connection = take_up(sk)))
 		return;
 	struct hs_side_record *record = &connection->record;
-	__u64 now = bpf_ktime_get_ns();
+	__u64 written = written_ns(sk);
 
 	turn(connection, sk, record->role == HS_UPSTREAM);
 	if (!record->first_write_ns)
-		record->first_write_ns = now;
-	record->last_write_ns = now;
+		record->first_write_ns = written;
+	record->last_write_ns = written;
 	record->bytes_written += bytes;
 	record->total_written += bytes;
 	record->writes++;

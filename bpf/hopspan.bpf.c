@@ -2,7 +2,8 @@
 /* Entry points only, in the order in which a connection lives. Logic stands in the headers. */
 #include "exchange.h"
 
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
+/* The kernel knows no word for "GPL-2.0 OR Apache-2.0"; in the kernel the first of the two holds. */
+char LICENSE[] SEC("license") = "GPL";
 
 SEC("tp_btf/sched_process_exec")
 int on_process_exec(__u64 *ctx)

@@ -71,6 +71,8 @@ struct tcp_sock {
 	__u32 copied_seq;
 	__u32 snd_una;
 	__u32 write_seq;
+	__u32 snd_nxt;
+	__u64 tcp_clock_cache;
 	__u32 srtt_us;
 	__u32 total_retrans;
 	__u32 rcv_ooopack;

@@ -7,8 +7,9 @@ import {
 } from '../receiver/kernel-record.ts';
 import { KIND, type SideRecord } from '../records.gen.ts';
 import { createChain } from './chain.ts';
+import { createDuplex, type Duplex } from './duplex.ts';
 import type { Hop, Pairing } from './hop.ts';
-import { createPair, type Pair } from './pair.ts';
+import { createPair, type Pair, type PairedExchange } from './pair.ts';
 import { endNs, hasEnded, hasExchange, isAnswered, isDownstream, isPreexisting, lastByteNs } from './side.ts';
 import { closeKey, createAttempts } from './unpaired.ts';
 
@@ -39,6 +40,7 @@ export interface Correlator {
 
 interface PairState {
   readonly pair: Pair;
+  readonly duplex: Duplex;
   setUpTold: boolean;
   endTold: boolean;
   exchanges: number;
@@ -92,7 +94,14 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
       const downstream = isDownstream(record) ? record.connection : record.peer;
       let state = pairs.get(downstream);
       if (!state) {
-        state = { pair: createPair(), setUpTold: false, endTold: false, exchanges: 0, halfEndedNs: 0 };
+        state = {
+          pair: createPair(),
+          duplex: createDuplex(),
+          setUpTold: false,
+          endTold: false,
+          exchanges: 0,
+          halfEndedNs: 0,
+        };
         pairs.set(downstream, state);
       }
       state.pair.push(record);
@@ -104,29 +113,33 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     else giveHalf(record);
   }
 
+  function tell(state: PairState, { downstream: d, upstream: u, overlapping }: PairedExchange): void {
+    const setUp = state.exchanges === 0 && carriesSetUp(d, u);
+    const end = carriesEnd(d, u);
+    state.exchanges++;
+    state.setUpTold ||= setUp;
+    state.endTold ||= end;
+    const tried = setUp && d ? attempts.takeFor(d, () => false).attempts : [];
+    give({
+      kind: 'exchange',
+      ...(d ? { downstream: d } : {}),
+      ...(u ? { upstream: u } : {}),
+      attempts: tried,
+      pairing: 'buffer',
+      setUp,
+      end,
+      overlapping,
+    });
+  }
+
   function drainPair(downstream: number, state: PairState, force: boolean): void {
     for (let next = state.pair.next(force); next; next = state.pair.next(force)) {
-      const { downstream: d, upstream: u, overlapping } = next;
-      if (force && !isComplete(d)) continue;
-      const setUp = state.exchanges === 0 && carriesSetUp(d, u);
-      const end = carriesEnd(d, u);
-      state.exchanges++;
-      state.setUpTold ||= setUp;
-      state.endTold ||= end;
-      const tried = setUp && d ? attempts.takeFor(d, () => false).attempts : [];
-      give({
-        kind: 'exchange',
-        ...(d ? { downstream: d } : {}),
-        ...(u ? { upstream: u } : {}),
-        attempts: tried,
-        pairing: 'buffer',
-        setUp,
-        end,
-        overlapping,
-      });
+      if (force && !isComplete(next.downstream)) continue;
+      for (const exchange of state.duplex.push(next)) tell(state, exchange);
     }
-    if (!state.pair.finished() && !(force && state.pair.downstream && hasEnded(state.pair.downstream)))
-      return;
+    const over = state.pair.finished() || (force && state.pair.downstream && hasEnded(state.pair.downstream));
+    if (over || force) for (const exchange of state.duplex.release()) tell(state, exchange);
+    if (!over) return;
     pairs.delete(downstream);
     if (state.pair.contradiction()) stats.contradictions++;
     const d = state.pair.downstream;
@@ -192,6 +205,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     settleOrphans(nowNs - UNPAIRED_WAIT_NS);
     for (const record of attempts.expire(nowNs - ATTEMPT_WAIT_NS)) giveHalf(record, { ambiguous: true });
     for (const [downstream, state] of pairs) {
+      for (const exchange of state.duplex.release(nowNs - 2 * CLOSE_TOGETHER_NS)) tell(state, exchange);
       if (state.halfEndedNs && nowNs - state.halfEndedNs > HALF_ENDED_WAIT_NS)
         drainPair(downstream, state, true);
     }

@@ -11,9 +11,7 @@ import {
 } from './side.ts';
 
 /** Records that a pair may gather without a common border before it is cut. */
-const MAX_GATHERED = 64;
-/** Time that a pair may gather without a common border, in nanoseconds. */
-const MAX_GATHERED_NS = 1_000_000_000;
+const MAX_GATHERED = 256;
 
 /** The two sides of one exchange; a side is missing when its connection ended before it took part. */
 export interface PairedExchange {
@@ -84,18 +82,10 @@ export function createPair(): Pair {
       else if (needUp && u < up.queue.length) u++;
       else if ((!needDown || down.ended) && (!needUp || up.ended)) {
         return { d, u, overlapping: false };
-      } else if (force || gatheredTooMuch()) {
+      } else if (force || down.queue.length + up.queue.length >= MAX_GATHERED) {
         return { d: down.queue.length, u: up.queue.length, overlapping: !force };
       } else return undefined;
     }
-  }
-
-  function gatheredTooMuch(): boolean {
-    if (down.queue.length + up.queue.length < MAX_GATHERED) return false;
-    const oldest = down.queue[0] ?? up.queue[0];
-    const newest = down.queue.at(-1) ?? up.queue.at(-1);
-    if (!oldest || !newest) return false;
-    return newest.lastReadNs - oldest.firstReadNs > MAX_GATHERED_NS;
   }
 
   return {

@@ -139,9 +139,14 @@ export class BpfObject {
     return this.#api.remove(this.mapFd(map), key) === 0;
   }
 
+  /** Ends all programs' runs; maps stay. */
+  detach(): void {
+    for (const link of this.#links.splice(0)) this.#api.destroyLink(link);
+  }
+
   /** Detaches and unloads. May be called twice. */
   close(): void {
-    for (const link of this.#links.splice(0)) this.#api.destroyLink(link);
+    this.detach();
     if (this.#object) this.#api.close(this.#object);
     this.#object = null;
   }

@@ -7,6 +7,8 @@ import type { Logger } from '../telemetry/log.ts';
 import { startMetrics } from '../telemetry/metrics.ts';
 import { createPipelines } from './pipelines.ts';
 
+/** Of a shutdown's time, for the spans that wait when the last record was read. */
+const LAST_SPANS_MS = 1000;
 /** For the last figures of hopspan's own metrics. */
 const METRICS_MS = 500;
 
@@ -46,7 +48,7 @@ export function createService(config: Config, deps: ServiceDeps): Service {
     },
     async shutdown(timeoutMs) {
       const startedMs = performance.now();
-      await Promise.all(receivers.map((receiver) => receiver.stop(timeoutMs / 2)));
+      await Promise.all(receivers.map((receiver) => receiver.stop(timeoutMs - LAST_SPANS_MS)));
       await pipelines.shutdown(timeoutMs - (performance.now() - startedMs));
       if (endMetrics) await Promise.race([endMetrics(), setTimeout(METRICS_MS, undefined, { ref: false })]);
       endMetrics = undefined;

@@ -26,6 +26,9 @@ const PAUSE_MS = 5;
 const SCAN_INTERVAL_NS = 250_000_000;
 const NS_PER_MS = 1_000_000;
 
+/** The probes' counters, and what was still in the ring when the time to stop was over. */
+export type Losses = Counters & { readonly undrained: number };
+
 export interface WatchedProcess {
   readonly pid: number;
   readonly executableName: string;
@@ -42,7 +45,7 @@ export interface EbpfReceiver {
   readonly hooks: string;
   /** False after a start where no cgroup v2 hierarchy let the accept hook in. */
   readonly acceptHook: boolean;
-  counters(): Counters;
+  counters(): Losses;
 }
 
 /**
@@ -60,7 +63,7 @@ export function createEbpfReceiver(
   let probes: Probes | undefined;
   let timer: NodeJS.Timeout | undefined;
   let lastScanNs = 0;
-  let lastCounters: Counters | undefined;
+  let lastCounters: Losses | undefined;
   let acceptHook = false;
 
   function watch(pid: number, targetIndex: number): boolean {
@@ -174,6 +177,7 @@ export function createEbpfReceiver(
       if (!probes) return;
       const loaded = probes;
       probes = undefined;
+      loaded.detach();
       const deadline = monotonicNs() + timeoutMs * NS_PER_MS;
       while (monotonicNs() < deadline && (busy() || drain(loaded, DRAIN_LIMIT) > 0)) {
         emit(clock());
@@ -181,12 +185,15 @@ export function createEbpfReceiver(
       }
       scan(loaded, Number.POSITIVE_INFINITY);
       emit(clock());
-      lastCounters = loaded.counters();
+      lastCounters = {
+        ...loaded.counters(),
+        undrained: loaded.ring.drain(() => {}, Number.POSITIVE_INFINITY),
+      };
       loaded.close();
     },
     watched: () => [...watched.values()],
     counters() {
-      if (probes) lastCounters = probes.counters();
+      if (probes) lastCounters = { ...probes.counters(), undrained: 0 };
       if (!lastCounters) throw new Error('counters() before start()');
       return lastCounters;
     },

@@ -41,6 +41,8 @@ export interface Probes {
   addName(name: string, target: number): void;
   addPort(port: number, target: number): void;
   addListenPort(port: number): void;
+  /** No new records from here on; what is in the ring and in the table stays readable. */
+  detach(): void;
   close(): void;
 }
 
@@ -102,6 +104,7 @@ export function loadProbes(options: ProbeOptions): Probes {
         const index = (SHARED.listenPorts >> 3) + (port >> 6);
         Atomics.or(shared64, index, 1n << BigInt(port & 63));
       },
+      detach: () => object.detach(),
       close() {
         ring.close();
         for (const mapping of mappings) mapping.unmap();

@@ -1,11 +1,11 @@
 import type { CorrelatorStats } from '../correlate/correlator.ts';
 import type { ExporterStats } from '../exporter/exporter.ts';
-import type { Counters } from '../receiver/probes.ts';
+import type { Losses } from '../receiver/ebpf.ts';
 import { VERSION } from '../version.ts';
 
 /** Where hopspan's own figures come from; read when they are collected. */
 export interface MetricSources {
-  lost(): readonly Counters[];
+  lost(): readonly Losses[];
   correlated(): readonly Readonly<CorrelatorStats>[];
   exported(): readonly ExporterStats[];
 }

@@ -45,6 +45,7 @@ describe("hopspan's own metrics", () => {
       targetsFull: 0,
       pairConflicts: 0,
       sampleMismatches: 0,
+      undrained: 0,
     };
     const end = await startMetrics({
       lost: () => [counters],
