@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { LIBBPF_REMEDY, LIBRARY } from '../native/libbpf.ts';
 import { cgroup2Mount } from '../receiver/cgroup.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
@@ -15,13 +15,27 @@ export function checkLibbpf(machine: Machine): Finding {
 
 /** The compiled probes, which an npm package brings and a checkout builds. */
 export function checkObject({ objectPath }: Machine): Finding {
-  if (existsSync(objectPath)) return ok('BPF object', objectPath);
-  return fail(
-    'BPF_LOAD_FAILED',
-    'BPF object',
-    `${objectPath} does not exist`,
-    'build it with "make build", or install the package anew.',
-  );
+  const item = 'BPF object';
+  try {
+    /* Opened, since access(2) does not count the capabilities of a user other than root. */
+    closeSync(openSync(objectPath, 'r'));
+    return ok(item, objectPath);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT')
+      return fail(
+        'BPF_LOAD_FAILED',
+        item,
+        `${objectPath} cannot be read (${code})`,
+        'let this user read it and its folders.',
+      );
+    return fail(
+      'BPF_LOAD_FAILED',
+      item,
+      `${objectPath} does not exist`,
+      'build it with "make build", or install the package anew.',
+    );
+  }
 }
 
 /** Where the accept hook attaches. It sees the processes of the cgroup that is mounted, and those below it. */

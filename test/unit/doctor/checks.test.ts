@@ -125,6 +125,13 @@ const FAILURES: readonly (Case & { readonly code: string })[] = [
     remedy: /make build/,
   },
   {
+    name: 'probes in a place that is no folder',
+    code: 'BPF_LOAD_FAILED',
+    item: 'BPF object',
+    rest: { objectPath: '/dev/null/hopspan.bpf.o' },
+    found: /^\/dev\/null\/hopspan\.bpf\.o cannot be read \(ENOTDIR\)$/,
+  },
+  {
     name: 'a user without rights',
     code: 'NOT_PRIVILEGED',
     item: 'rights',
