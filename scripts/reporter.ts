@@ -38,6 +38,7 @@ export function createReport({ skipFails, print }: ReportOptions): Report {
     fileFailures++;
     failures.push({ title: `${file}: ${title}`, text });
     print(`  ✖ ${title}`);
+    print(`      ${text.split('\n')[0]}`);
   }
 
   function skip(title: string, reason: string | boolean | undefined): void {
