@@ -3,10 +3,10 @@ import type { PairedExchange } from './pair.ts';
 import { hasEnded, lastByteNs, mergeSides } from './side.ts';
 
 /** An answer that came before its request adds so much to the score, an orderly exchange takes one away. */
-const GAIN = 10;
+const GAIN = 50;
 /** From here on bytes go both ways at once, until the score is down to nothing. */
-const LIMIT = 20;
-const MAX_SCORE = 100;
+const LIMIT = 150;
+const MAX_SCORE = 500;
 /** Exchanges of such a connection are told once in so long, in nanoseconds. */
 const HOLD_NS = 1_000_000_000;
 
