@@ -54,10 +54,11 @@ export function createPair(): Pair {
   /** Under way on both sides when the probes came, or a PROXY header: fixed by the first exchange. */
   function learn(d: SideRecord, u: SideRecord): void {
     const ahead = requestTotal(u) - requestTotal(d);
-    const behind = answerTotal(d) - answerTotal(u);
     const uneven = [d, u].some((side) => isPreexisting(side) || hasProxyHeader(side));
-    addedUpstream = uneven ? ahead : Math.max(0, ahead);
-    addedDownstream = uneven ? behind : Math.max(0, behind);
+    if (uneven) {
+      addedUpstream = ahead;
+      addedDownstream = answerTotal(d) - answerTotal(u);
+    } else if (d.exchange === u.exchange) addedUpstream = Math.max(0, ahead); // else a record was lost
   }
 
   /** How many records of each side make up the next exchange; undefined while more must come. */
@@ -97,9 +98,10 @@ export function createPair(): Pair {
     },
     push(record) {
       const side = isDownstream(record) ? down : up;
+      const repeated = side.last !== undefined && saysNothingNew(side.last, record);
       side.last = record;
       if (hasEnded(record)) side.ended = true;
-      if (hasExchange(record)) side.queue.push(record);
+      if (hasExchange(record) && !repeated) side.queue.push(record);
     },
     next(force = false) {
       const found = border(force);
@@ -123,4 +125,12 @@ export function createPair(): Pair {
       );
     },
   };
+}
+
+function saysNothingNew(before: SideRecord, record: SideRecord): boolean {
+  return (
+    record.exchange === before.exchange &&
+    record.totalRead === before.totalRead &&
+    record.totalWritten === before.totalWritten
+  );
 }
