@@ -126,7 +126,8 @@ export function createEbpfReceiver(
   }
 
   function scan(loaded: Probes, beforeNs: number): void {
-    for (const record of quiet.scan(loaded.connections, loaded.placesUsed(), beforeNs)) emit(record);
+    const { memory, places } = loaded.connections();
+    for (const record of quiet.scan(memory, places, beforeNs)) emit(record);
   }
 
   function tick(): void {
@@ -137,7 +138,8 @@ export function createEbpfReceiver(
     }
     const count = drain(probes, DRAIN_LIMIT);
     const now = monotonicNs();
-    if (now - lastScanNs >= SCAN_INTERVAL_NS) {
+    /* Not while records wait: the kernel's record of an earlier exchange may be among them. */
+    if (count < DRAIN_LIMIT && now - lastScanNs >= SCAN_INTERVAL_NS) {
       lastScanNs = now;
       scan(probes, now - config.idleTimeoutMs * NS_PER_MS);
     }
