@@ -6,19 +6,27 @@ import { answerStart, answerTotal, requestStart, requestTotal } from './side.ts'
 const WAIT_NS = 5_000_000_000;
 /** Exchanges of one upstream connection that are remembered for the hops that they call. */
 const MAX_RANGES = 256;
-/** Upstream connections that are remembered; the oldest are forgotten. */
-const MAX_CONNECTIONS = 65_536;
+/** Exchanges of all upstream connections that are remembered; what was used longest ago is forgotten. */
+const MAX_REMEMBERED = 131_072;
+/** How long an upstream connection's exchanges are remembered after the last of them: longer than a hop can take. */
+const REMEMBER_NS = 300_000_000_000;
 
+/** An exchange's place in the byte streams of its upstream connection; ends are exclusive. */
 interface Range {
   readonly requestStart: number;
+  readonly requestEnd: number;
   readonly answerStart: number;
-  /** Exclusive end: the place in both streams, summed. */
-  readonly end: number;
+  readonly answerEnd: number;
   readonly key: ExchangeKey;
   readonly trace: ExchangeKey;
   /** When the caller had written the first byte of the request, and read the last one of the answer; 0 for never. */
   readonly firstWriteNs: number;
   readonly lastReadNs: number;
+}
+
+interface Remembered {
+  readonly ranges: Range[];
+  usedNs: number;
 }
 
 interface Waiting {
@@ -38,34 +46,58 @@ export interface Chain {
   advance(nowNs: number): void;
   /** Gives on all that waits. */
   flush(): void;
+  /** Hops that wait and exchanges that are remembered. */
+  size(): number;
 }
 
 export function createChain(emit: (hop: Hop) => void): Chain {
-  const ranges = new Map<number, Range[]>();
+  /** By upstream connection, in the order of their last use. */
+  const remembered = new Map<number, Remembered>();
+  let rangeCount = 0;
+  /** By the upstream connection of the caller. */
   const waiting = new Map<number, Waiting[]>();
 
   function place(hop: Hop): void {
     emit(hop);
     const upstream = hop.upstream;
     if (!upstream || hop.kind === 'connection') return;
-    const connection = upstream.connection;
-    const known = ranges.get(connection) ?? [];
-    known.push({
+    remember(upstream.connection, hop.clock.monotonicNs, {
       requestStart: requestStart(upstream),
+      requestEnd: requestTotal(upstream),
       answerStart: answerStart(upstream),
-      end: requestTotal(upstream) + answerTotal(upstream),
-      key: { connection, exchange: upstream.exchange },
+      answerEnd: answerTotal(upstream),
+      key: { connection: upstream.connection, exchange: upstream.exchange },
       trace: hop.trace,
       firstWriteNs: upstream.firstWriteNs,
       lastReadNs: upstream.lastReadNs,
     });
-    if (known.length > MAX_RANGES) known.shift();
-    ranges.set(connection, known);
-    forgetOldest(ranges);
-    const callees = waiting.get(connection);
+    const callees = waiting.get(upstream.connection);
     if (!callees) return;
-    waiting.delete(connection);
+    waiting.delete(upstream.connection);
     for (const { hop: callee, sinceNs } of callees) resolve(callee, sinceNs);
+  }
+
+  function remember(connection: number, nowNs: number, range: Range): void {
+    const known = remembered.get(connection) ?? { ranges: [], usedNs: nowNs };
+    known.usedNs = nowNs;
+    known.ranges.push(range);
+    rangeCount++;
+    if (known.ranges.length > MAX_RANGES) {
+      known.ranges.shift();
+      rangeCount--;
+    }
+    remembered.delete(connection);
+    remembered.set(connection, known);
+    forget(() => rangeCount > MAX_REMEMBERED);
+  }
+
+  /** Forgets from the longest unused on, while `isOver` says so. */
+  function forget(isOver: (known: Remembered) => boolean): void {
+    for (const [connection, known] of remembered) {
+      if (!isOver(known)) return;
+      remembered.delete(connection);
+      rangeCount -= known.ranges.length;
+    }
   }
 
   function resolve(hop: Hop, sinceNs: number): void {
@@ -74,11 +106,7 @@ export function createChain(emit: (hop: Hop) => void): Chain {
       place(hop);
       return;
     }
-    const range = findRange(
-      ranges.get(downstream.chained),
-      requestStart(downstream),
-      answerStart(downstream),
-    );
+    const range = findRange(remembered.get(downstream.chained)?.ranges, downstream);
     if (range) {
       place({ ...causal(hop, downstream, range), trace: range.trace, parent: range.key });
       return;
@@ -88,20 +116,41 @@ export function createChain(emit: (hop: Hop) => void): Chain {
     waiting.set(downstream.chained, others);
   }
 
-  function release(until: (waitingHop: Waiting) => boolean): void {
-    for (const [connection, hops] of waiting) {
-      const keep = hops.filter((one) => !until(one));
-      if (keep.length === hops.length) continue;
-      if (keep.length > 0) waiting.set(connection, keep);
-      else waiting.delete(connection);
-      for (const one of hops) if (until(one)) place(one.hop);
+  /**
+   * Gives on, without a parent, what waits since before `lateNs`. A hop whose caller waits as well goes after it, as
+   * its child; unless it waits since before `tooLateNs`.
+   */
+  function release(lateNs: number, tooLateNs: number): void {
+    for (;;) {
+      const late = [...waiting].filter(([, hops]) => hops.some(({ sinceNs }) => sinceNs < lateNs));
+      if (late.length === 0) return;
+      const callers = new Set([...waiting.values()].flat().map(({ hop }) => hop.upstream?.connection));
+      let released = 0;
+      for (const [connection, hops] of late) {
+        const beforeNs = callers.has(connection) ? tooLateNs : lateNs;
+        const over = hops.filter(({ sinceNs }) => sinceNs < beforeNs);
+        if (over.length === 0 || waiting.get(connection) !== hops) continue;
+        const rest = hops.filter(({ sinceNs }) => sinceNs >= beforeNs);
+        if (rest.length > 0) waiting.set(connection, rest);
+        else waiting.delete(connection);
+        for (const { hop } of over) place(hop);
+        released += over.length;
+      }
+      if (released === 0) return;
     }
   }
 
   return {
     add: (hop) => resolve(hop, hop.clock.monotonicNs),
-    advance: (nowNs) => release(({ sinceNs }) => nowNs - sinceNs > WAIT_NS),
-    flush: () => release(() => true),
+    advance(nowNs) {
+      if (waiting.size > 0) release(nowNs - WAIT_NS, nowNs - 2 * WAIT_NS);
+      forget(({ usedNs }) => nowNs - usedNs > REMEMBER_NS);
+    },
+    flush() {
+      release(Number.POSITIVE_INFINITY, 0);
+      release(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+    },
+    size: () => rangeCount + [...waiting.values()].reduce((sum, hops) => sum + hops.length, 0),
   };
 }
 
@@ -112,7 +161,8 @@ export function createChain(emit: (hop: Hop) => void): Chain {
  */
 function causal(hop: Hop, d: SideRecord, range: Range): Hop {
   const { firstWriteNs, lastReadNs } = range;
-  const answered = requestTotal(d) + answerTotal(d) === range.end && lastReadNs > 0;
+  const answered =
+    requestTotal(d) === range.requestEnd && answerTotal(d) === range.answerEnd && lastReadNs > 0;
   const notBefore = (ns: number): number => (ns === 0 ? 0 : Math.max(ns, firstWriteNs));
   const notAfter = (ns: number): number => (answered ? Math.min(ns, lastReadNs) : ns);
   if (d.arrivedNs >= firstWriteNs && d.lastWriteNs <= notAfter(d.lastWriteNs)) return hop;
@@ -129,19 +179,11 @@ function causal(hop: Hop, d: SideRecord, range: Range): Hop {
   };
 }
 
-/** The exchange that begins at this place, or else the one in whose midst it lies. */
-function findRange(known: readonly Range[] | undefined, request: number, answer: number): Range | undefined {
-  if (!known) return undefined;
-  const exact = known.find((range) => range.requestStart === request && range.answerStart === answer);
-  if (exact) return exact;
-  const place = request + answer;
-  return known.find((range) => range.requestStart + range.answerStart <= place && place < range.end);
-}
-
-function forgetOldest(map: Map<number, unknown>): void {
-  if (map.size <= MAX_CONNECTIONS) return;
-  for (const key of map.keys()) {
-    map.delete(key);
-    return;
-  }
+/** The exchange that carried the first byte: of the request, or of the answer where there is no request. */
+function findRange(known: readonly Range[] | undefined, d: SideRecord): Range | undefined {
+  const request = requestStart(d);
+  const answer = answerStart(d);
+  return requestTotal(d) > request
+    ? known?.find((range) => range.requestStart <= request && request < range.requestEnd)
+    : known?.find((range) => range.answerStart <= answer && answer < range.answerEnd);
 }

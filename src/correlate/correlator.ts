@@ -10,15 +10,18 @@ import { createChain } from './chain.ts';
 import { createDuplex, type Duplex } from './duplex.ts';
 import type { Hop, Pairing } from './hop.ts';
 import { createPair, type Pair, type PairedExchange } from './pair.ts';
-import { endNs, hasEnded, hasExchange, isAnswered, isDownstream, isPreexisting, lastByteNs } from './side.ts';
+import { carriesEnd, carriesSetUp, isComplete } from './set-up-and-end.ts';
+import { hasEnded, hasExchange, isDownstream, isPreexisting } from './side.ts';
 import { closeKey, createAttempts } from './unpaired.ts';
 
-/** Set-up and end further than this from the exchange get a span of their own, in nanoseconds. */
-const CLOSE_TOGETHER_NS = 1_000_000_000;
+/** A full-duplex connection's exchange that nothing follows. */
+const HELD_NS = 2_000_000_000;
 /** How long an ended, unpaired connection waits for the other half. */
 const UNPAIRED_WAIT_NS = 1_000_000_000;
 /** How long a pair waits for its second connection to end; longer than TCP's last retransmissions. */
 const HALF_ENDED_WAIT_NS = 120_000_000_000;
+/** A connection that was silent for so long is forgotten, for its end may have been lost. */
+const FORGET_NS = 3_600_000_000_000;
 /** A failed attempt waits for the downstream connection that it was made for. */
 const ATTEMPT_WAIT_NS = 60_000_000_000;
 
@@ -35,6 +38,8 @@ export interface Correlator {
   push(record: KernelRecord): void;
   /** Gives out what is complete; for the end of the stream. */
   flush(): void;
+  /** Entries kept for what may come: down to nothing once all connections have ended and their time has passed. */
+  size(): number;
   readonly stats: Readonly<CorrelatorStats>;
 }
 
@@ -44,11 +49,14 @@ interface PairState {
   setUpTold: boolean;
   endTold: boolean;
   exchanges: number;
-  halfEndedNs: number;
+  /** When the first of the two ended. */
+  halfEndedNs: number | undefined;
+  lastNs: number;
 }
 
 interface HalfState {
   setUpTold: boolean;
+  lastNs: number;
 }
 
 export function createCorrelator(emit: (hop: Hop) => void): Correlator {
@@ -59,7 +67,8 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
   const halves = new Map<number, HalfState>();
   /** Ended without a pair: by connection, waiting for an attempt that explains them. */
   const orphans = new Map<number, { record: SideRecord; sinceNs: number }>();
-  const orphanCloses = new Set<string>();
+  /** Where they ended in their thread's calls, and when we heard; those that found nothing stay rivals of others. */
+  const orphanCloses = new Map<string, number>();
   const attempts = createAttempts();
   const chain = createChain((hop) => {
     stats.hops++;
@@ -97,15 +106,18 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
         state = {
           pair: createPair(),
           duplex: createDuplex(),
-          setUpTold: false,
+          setUpTold: halves.get(downstream)?.setUpTold ?? false,
           endTold: false,
           exchanges: 0,
-          halfEndedNs: 0,
+          halfEndedNs: undefined,
+          lastNs: 0,
         };
         pairs.set(downstream, state);
+        for (const connection of [record.connection, record.peer]) halves.delete(connection);
       }
       state.pair.push(record);
-      if (hasEnded(record) && state.halfEndedNs === 0) state.halfEndedNs = clock.monotonicNs;
+      state.lastNs = clock.monotonicNs;
+      if (hasEnded(record)) state.halfEndedNs ??= clock.monotonicNs;
       drainPair(downstream, state, false);
       return;
     }
@@ -119,7 +131,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     state.exchanges++;
     state.setUpTold ||= setUp;
     state.endTold ||= end;
-    const tried = setUp && d ? attempts.takeFor(d, () => false).attempts : [];
+    const tried = setUp && d && u ? attempts.takeNamed(d, u.tid) : [];
     give({
       kind: 'exchange',
       ...(d ? { downstream: d } : {}),
@@ -147,7 +159,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     const known = d !== undefined && !isPreexisting(d);
     if (state.endTold && (state.setUpTold || !known)) return;
     give({
-      kind: state.exchanges === 0 ? 'exchange' : 'connection',
+      kind: (d ?? u)?.exchange === 0 ? 'exchange' : 'connection',
       ...(d ? { downstream: d } : {}),
       ...(u ? { upstream: u } : {}),
       pairing: 'buffer',
@@ -158,7 +170,8 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
 
   /** An exchange of a connection that relays nothing to another one we know: nothing to wait for. */
   function giveHalf(record: SideRecord, parts: Partial<HopParts> = {}): void {
-    const state = halves.get(record.connection) ?? { setUpTold: false };
+    const state = halves.get(record.connection) ?? { setUpTold: false, lastNs: 0 };
+    state.lastNs = clock.monotonicNs;
     const d = isDownstream(record) ? record : undefined;
     const u = d ? undefined : record;
     const setUp = !state.setUpTold && carriesSetUp(d, u);
@@ -179,7 +192,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
   function onUnpairedEnd(record: SideRecord): void {
     if (isDownstream(record)) {
       orphans.set(record.connection, { record, sinceNs: clock.monotonicNs });
-      orphanCloses.add(closeKey(record.closeTid, record.closeOp));
+      orphanCloses.set(closeKey(record.closeTid, record.closeOp), clock.monotonicNs);
     } else if (record.bytesRead === 0 && record.totalRead === 0 && record.totalWritten === 0) {
       attempts.add(record, clock.monotonicNs);
     } else giveHalf(record);
@@ -190,8 +203,8 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
       if (sinceNs > beforeNs) return; // in order of their ends
       orphans.delete(connection);
       const found = attempts.takeFor(record, (tid, op) => orphanCloses.has(closeKey(tid, op)));
-      orphanCloses.delete(closeKey(record.closeTid, record.closeOp));
       const upstream = found.attempts.at(-1);
+      if (upstream) orphanCloses.delete(closeKey(record.closeTid, record.closeOp));
       const pairing: Pairing = upstream ? found.pairing : 'none';
       giveHalf(record, {
         ...(upstream ? { upstream } : {}),
@@ -204,16 +217,25 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
   function advance(nowNs: number): void {
     settleOrphans(nowNs - UNPAIRED_WAIT_NS);
     for (const record of attempts.expire(nowNs - ATTEMPT_WAIT_NS)) giveHalf(record, { ambiguous: true });
+    for (const [key, sinceNs] of orphanCloses)
+      if (nowNs - sinceNs > ATTEMPT_WAIT_NS) orphanCloses.delete(key);
     for (const [downstream, state] of pairs) {
-      for (const exchange of state.duplex.release(nowNs - 2 * CLOSE_TOGETHER_NS)) tell(state, exchange);
-      if (state.halfEndedNs && nowNs - state.halfEndedNs > HALF_ENDED_WAIT_NS)
+      for (const exchange of state.duplex.release(nowNs - HELD_NS)) tell(state, exchange);
+      const { halfEndedNs, lastNs } = state;
+      const silent = nowNs - lastNs > FORGET_NS;
+      if (silent || (halfEndedNs !== undefined && nowNs - halfEndedNs > HALF_ENDED_WAIT_NS)) {
         drainPair(downstream, state, true);
+        const d = state.pair.downstream;
+        if (silent || !d || hasEnded(d)) pairs.delete(downstream);
+      }
     }
+    for (const [connection, { lastNs }] of halves) if (nowNs - lastNs > FORGET_NS) halves.delete(connection);
     chain.advance(nowNs);
   }
 
   return {
     stats,
+    size: () => pairs.size + halves.size + orphans.size + orphanCloses.size + attempts.size() + chain.size(),
     push(record) {
       switch (record.kind) {
         case KIND.SIDE:
@@ -238,28 +260,4 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
       chain.flush();
     },
   };
-}
-
-/** At the end of the stream: answered, or over. */
-function isComplete(d: SideRecord | undefined): boolean {
-  if (!d) return false;
-  return hasEnded(d) || isAnswered(d);
-}
-
-/** The exchange is the first and began soon after its connections were made. */
-function carriesSetUp(d: SideRecord | undefined, u: SideRecord | undefined): boolean {
-  const side = d ?? u;
-  if (!side || side.exchange > 1 || isPreexisting(side)) return false;
-  if (!hasExchange(side)) return true;
-  const made = Math.max(d?.establishedNs ?? 0, u?.establishedNs ?? 0);
-  const began = side.arrivedNs || side.firstReadNs || side.firstWriteNs;
-  return began - made <= CLOSE_TOGETHER_NS;
-}
-
-/** The connections ended soon after the exchange's last byte, or with the exchange unanswered. */
-function carriesEnd(d: SideRecord | undefined, u: SideRecord | undefined): boolean {
-  if (!d || !hasEnded(d)) return false;
-  if (!isAnswered(d)) return true;
-  const last = Math.max(lastByteNs(d), u ? lastByteNs(u) : 0);
-  return endNs(d) - last <= CLOSE_TOGETHER_NS;
 }

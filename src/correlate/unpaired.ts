@@ -14,8 +14,15 @@ export interface Attempts {
     downstream: SideRecord,
     rival: (tid: number, closeOp: number) => boolean,
   ): { attempts: SideRecord[]; pairing: 'connect' | 'order' };
+  /**
+   * What was tried in vain before `thread` opened the connection that relays for this downstream one, so that it is
+   * known to have been that thread's.
+   */
+  takeNamed(downstream: SideRecord, thread: number): SideRecord[];
   /** Those for which nobody came in time. */
   expire(beforeNs: number): SideRecord[];
+  /** Attempts that wait, and places of closes that are remembered for the next ones. */
+  size(): number;
 }
 
 interface Attempt {
@@ -40,21 +47,33 @@ export function createAttempts(): Attempts {
     candidateByClose.set(closeKey(closeTid, closeOp), { candidate, sinceNs: attempt.sinceNs });
   }
 
+  /* A connection handed from the thread that accepted it to another says nothing by its accept. */
+  function takeNamed(downstream: SideRecord, thread: number): SideRecord[] {
+    const named = byCandidate.get(downstream.connection) ?? [];
+    byCandidate.delete(downstream.connection);
+    const sure = named.filter(({ record }) => record.tid === thread);
+    for (const attempt of named) if (!sure.includes(attempt)) awaitOrder(attempt);
+    return sure.map(({ record }) => record);
+  }
+
+  function awaitOrder(attempt: Attempt): void {
+    byClose.set(closeKey(attempt.record.closeTid, attempt.record.closeOp), attempt);
+  }
+
   return {
+    takeNamed,
+    size: () => byCandidate.size + byClose.size + candidateByClose.size,
     add(record, sinceNs) {
       const attempt = { record, sinceNs };
       const candidate =
         record.candidate || candidateByClose.get(closeKey(record.tid, record.openOp - 1))?.candidate;
       if (candidate) remember(candidate, attempt);
-      else byClose.set(closeKey(record.closeTid, record.closeOp), attempt);
+      else awaitOrder(attempt);
     },
     takeFor(downstream, rival) {
       const { closeTid, closeOp } = downstream;
-      const named = byCandidate.get(downstream.connection) ?? [];
-      byCandidate.delete(downstream.connection);
-      /* A connection handed from the thread that accepted it to another says nothing by its accept. */
-      const sure = named.filter(({ record }) => record.tid === closeTid);
-      if (sure.length > 0) return { attempts: sure.map(({ record }) => record), pairing: 'connect' };
+      const sure = takeNamed(downstream, closeTid);
+      if (sure.length > 0) return { attempts: sure, pairing: 'connect' };
       /* The thread let go of both in one go, and of nothing in between. */
       const near = [closeOp - 1, closeOp + 1].flatMap((op) => {
         const attempt = byClose.get(closeKey(closeTid, op));

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { closeKey, createAttempts } from '../../../src/correlate/unpaired.ts';
+import type { SideRecord } from '../../../src/records.gen.ts';
+import { downstreamRecord, upstreamRecord } from '../../harness/side-record.ts';
+
+const THREAD = 101;
+const ECONNREFUSED = 111;
+
+/** A connection that one thread accepted and closed; nothing was relayed. */
+const client = (connection: number, closeOp: number, fields: Partial<SideRecord> = {}): SideRecord =>
+  downstreamRecord({ connection, tid: THREAD, closeTid: THREAD, closeOp, ...fields });
+
+/** A connect() of the same thread, in vain. */
+const refused = (connection: number, closeOp: number, fields: Partial<SideRecord> = {}): SideRecord =>
+  upstreamRecord({
+    ...{ connection, tid: THREAD, closeTid: THREAD, closeOp, openOp: closeOp - 1, establishedNs: 0 },
+    ...{ error: ECONNREFUSED, ...fields },
+  });
+
+/** What is found for each of these clients in turn, as connection numbers. */
+function found(attempts: readonly SideRecord[], clients: readonly SideRecord[]): string[] {
+  const state = createAttempts();
+  for (const record of attempts) state.add(record, 0);
+  const closes = new Set(clients.map(({ closeTid, closeOp }) => closeKey(closeTid, closeOp)));
+  return clients.map((record) => {
+    const taken = state.takeFor(record, (tid, op) => closes.has(closeKey(tid, op)));
+    return taken.attempts.length === 0
+      ? 'none'
+      : `${taken.pairing} ${taken.attempts.map(({ connection }) => connection).join(' ')}`;
+  });
+}
+
+describe('by connect()', () => {
+  test('the only connection that the thread can have connected for', () => {
+    assert.deepEqual(found([refused(2, 3, { candidate: 1 })], [client(1, 9)]), ['connect 2']);
+  });
+
+  test('its tries follow one another in the thread, the last one is the last', () => {
+    const tries = [
+      refused(2, 3, { candidate: 1 }),
+      refused(3, 5, { openOp: 4 }),
+      refused(4, 7, { openOp: 6 }),
+    ];
+    assert.deepEqual(found(tries, [client(1, 8)]), ['connect 2 3 4']);
+  });
+
+  test('a connection that was handed to another thread was none of this one', () => {
+    const elsewhere = client(1, 9, { closeTid: 102 });
+    assert.deepEqual(found([refused(2, 3, { candidate: 1 })], [elsewhere]), ['none']);
+  });
+
+  test('what one connection cannot have called for, another still can', () => {
+    const attempts = [refused(2, 3, { candidate: 1 })];
+    const clients = [client(1, 90, { closeTid: 102 }), client(5, 4)];
+    assert.deepEqual(found(attempts, clients), ['none', 'order 2']);
+  });
+
+  test('each is given once', () => {
+    const attempts = [refused(2, 3, { candidate: 1 })];
+    assert.deepEqual(found(attempts, [client(1, 9), client(1, 9)]), ['connect 2', 'none']);
+  });
+});
+
+describe('by the order of closing', () => {
+  test('the thread let go of both in one go, in either order', () => {
+    assert.deepEqual(found([refused(2, 5)], [client(1, 6)]), ['order 2']);
+    assert.deepEqual(found([refused(2, 7)], [client(1, 6)]), ['order 2']);
+  });
+
+  test('something in between, another thread, another process, an earlier connect(): nothing', () => {
+    assert.deepEqual(found([refused(2, 4)], [client(1, 6)]), ['none']);
+    assert.deepEqual(found([refused(2, 5, { closeTid: 102 })], [client(1, 6)]), ['none']);
+    assert.deepEqual(found([refused(2, 5, { tgid: 999 })], [client(1, 6)]), ['none']);
+    assert.deepEqual(found([refused(2, 5, { synNs: 50 })], [client(1, 6)]), ['none']);
+    assert.deepEqual(found([refused(2, 5)], [client(1, 0)]), ['none']);
+  });
+
+  test('two attempts beside one client: neither', () => {
+    assert.deepEqual(found([refused(2, 5), refused(3, 7)], [client(1, 6)]), ['none']);
+  });
+
+  test('two clients beside one attempt: nobody, whoever is asked first', () => {
+    assert.deepEqual(found([refused(2, 6)], [client(1, 5), client(3, 7)]), ['none', 'none']);
+    assert.deepEqual(found([refused(2, 6)], [client(3, 7), client(1, 5)]), ['none', 'none']);
+  });
+});
+
+describe('before a connection that was made', () => {
+  test('the tries of the thread that made it, and only those named for this client', () => {
+    const state = createAttempts();
+    state.add(refused(2, 3, { candidate: 1 }), 0);
+    state.add(refused(9, 7), 0); // next to its close, by chance
+    const open = downstreamRecord({ connection: 1, closeOp: 8, closeTid: THREAD });
+    const named = state.takeNamed(open, THREAD).map(({ connection }) => connection);
+    assert.deepEqual(named, [2]);
+    assert.deepEqual(state.takeNamed(open, THREAD), []);
+  });
+
+  test('another thread made it: the try was not for this client', () => {
+    const state = createAttempts();
+    state.add(refused(2, 3, { candidate: 1 }), 0);
+    assert.deepEqual(state.takeNamed(downstreamRecord({ connection: 1 }), 102), []);
+    assert.equal(state.expire(1).length, 1);
+  });
+});
+
+describe('expiry', () => {
+  test('what nobody asks for is given back once, and nothing is kept', () => {
+    const state = createAttempts();
+    state.add(refused(2, 3, { candidate: 1 }), 10);
+    state.add(refused(3, 5, { openOp: 4 }), 20);
+    state.add(refused(4, 50), 30);
+    const ids = (beforeNs: number): number[] => state.expire(beforeNs).map(({ connection }) => connection);
+    assert.deepEqual(ids(10), []);
+    assert.deepEqual(ids(11), [2]);
+    assert.deepEqual(ids(40).toSorted(), [3, 4]);
+    assert.equal(state.size(), 0);
+  });
+});
