@@ -2,12 +2,13 @@ import { createService, type Service } from '../pipeline/service.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { readConfiguration } from './configuration.ts';
 import { logDroppedSpans, logLostRecords, logReady } from './report.ts';
-import { SHUTDOWN_MS, untilSignalled } from './signals.ts';
+import { exitSoon, SHUTDOWN_MS, untilSignalled } from './signals.ts';
 
 /** `hopspan run`: watches until it is told to end. @throws HopspanError */
 export async function run(options: { readonly config?: string }): Promise<void> {
   const { config, log } = readConfiguration(options);
   await serve(createService(config, { log, stdout: process.stdout }), log, untilSignalled());
+  exitSoon();
 }
 
 /** Runs a service until `ended`. @throws HopspanError when it cannot start. */

@@ -7,7 +7,7 @@ import { createLogger } from '../telemetry/log.ts';
 import { type ConfigurationOptions, targetsOf } from './configuration.ts';
 import { createOutput, type Output } from './output.ts';
 import { serve } from './run.ts';
-import { untilSignalled } from './signals.ts';
+import { exitSoon, untilSignalled } from './signals.ts';
 
 /** Somebody is looking: an answered exchange that went quiet is shown soon. */
 const IDLE_TIMEOUT_MS = 1000;
@@ -34,6 +34,7 @@ export async function watch(options: WatchOptions): Promise<void> {
   await serve(service, log, Promise.race([untilSignalled(), output.closed]));
   const lines = summary?.render({ width: consoleWidth(output), color: consoleColor('auto', output) }) ?? [];
   if (lines.length > 0) await print(output, `${lines.join('\n')}\n`);
+  exitSoon();
 }
 
 /** What a configuration file would say for these flags. @throws HopspanError CONFIG_INVALID */

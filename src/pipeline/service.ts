@@ -49,7 +49,8 @@ export function createService(config: Config, deps: ServiceDeps): Service {
     async shutdown(timeoutMs) {
       const startedMs = performance.now();
       await Promise.all(receivers.map((receiver) => receiver.stop(timeoutMs - LAST_SPANS_MS)));
-      await pipelines.shutdown(timeoutMs - (performance.now() - startedMs));
+      const leftMs = timeoutMs - (performance.now() - startedMs) - (endMetrics ? METRICS_MS : 0);
+      await pipelines.shutdown(Math.max(0, leftMs));
       if (endMetrics) await Promise.race([endMetrics(), setTimeout(METRICS_MS, undefined, { ref: false })]);
       endMetrics = undefined;
     },

@@ -12,6 +12,8 @@ export interface EnvoyOptions extends ProxyOptions {
   /** Merged into every cluster and into every tcp_proxy filter. */
   readonly cluster?: Readonly<Record<string, unknown>>;
   readonly tcpProxy?: Readonly<Record<string, unknown>>;
+  /** Another copy of Envoy than the pinned one. */
+  readonly binary?: string;
   /** Opens the admin interface; its port is in the handle. */
   readonly admin?: boolean;
   /** Takes over the listeners of a running Envoy of this kind, which then drains and ends. */
@@ -90,7 +92,7 @@ export async function startEnvoy(options: EnvoyOptions): Promise<EnvoyProxy> {
   const identity = before
     ? ['--base-id', String(before.baseId), '--restart-epoch', String(epoch)]
     : ['--use-dynamic-base-id', '--base-id-path', baseIdFile];
-  const child = await startChild(envoyBinary(), [
+  const child = await startChild(options.binary ?? envoyBinary(), [
     ...['--config-path', config, '--concurrency', String(options.concurrency ?? 2), ...identity],
     // The line "starting workers" is said at level info by the logger `config`.
     ...['--log-level', 'error', '--component-log-level', 'config:info,main:info'],

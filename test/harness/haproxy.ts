@@ -8,6 +8,8 @@ import { joinAddress, logNumber, proxyFolder, proxyHandle, resolveListeners } fr
 export interface HaproxyOptions extends ProxyOptions {
   /** Connection attempts after the first; 3 where not given, as HAProxy's own default. */
   readonly retries?: number;
+  /** A master that starts the worker; SIGUSR2 to it reloads. */
+  readonly masterWorker?: boolean;
   /** More lines for the `defaults` section. */
   readonly defaults?: string;
 }
@@ -35,9 +37,9 @@ export async function startHaproxy(options: HaproxyOptions): Promise<RunningProx
   writeFileSync(config, configuration(options, listeners));
   const stdoutFd = openSync(logFile, 'a');
   const binary = existsSync('/usr/sbin/haproxy') ? '/usr/sbin/haproxy' : 'haproxy';
-  const child = await startChild(binary, ['-db', '-f', config], { stdoutFd }).finally(() =>
-    closeSync(stdoutFd),
-  );
+  const child = await startChild(binary, [options.masterWorker ? '-Wdb' : '-db', '-f', config], {
+    stdoutFd,
+  }).finally(() => closeSync(stdoutFd));
   const stillAlive = (): void => {
     if (child.exit()) throw new Error(`HAProxy ended at start:\n${child.stderr()}`);
   };

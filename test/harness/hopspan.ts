@@ -5,6 +5,9 @@ import type { AttributeValue } from '../../src/spans/hop-span.ts';
 import { type Child, startChild } from './process.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
+/** Long enough for a machine that does much else: loading the probes takes much of a processor for a second. */
+const READY_MS = 60_000;
+
 const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
 
 const leftovers: (() => void)[] = [];
@@ -30,14 +33,23 @@ export interface FileSpan {
 /** `hopspan run` in a process of its own, writing to a file. */
 export interface RunningHopspan {
   readonly child: Child;
-  /** SIGTERM, then everything that was exported. Fails when the exit code is not 0. */
-  finish(): Promise<FileSpan[]>;
+  /** What was exported so far. */
+  spans(): Promise<FileSpan[]>;
+  /**
+   * SIGTERM, then everything that was exported. Fails when the exit code is not 0, and at warnings and errors other
+   * than those that `expected` matches.
+   */
+  finish(expected?: RegExp): Promise<FileSpan[]>;
 }
 
 export interface HopspanOptions {
   /** YAML lines under `targets:`; Envoy, nginx and HAProxy where not given. */
   readonly targets?: readonly string[];
   readonly receiver?: Readonly<Record<string, string | number>>;
+  /** More exporters beside the file, by name: YAML of each. */
+  readonly exporters?: Readonly<Record<string, string>>;
+  /** A program and its arguments that start hopspan, such as setpriv. */
+  readonly launcher?: readonly string[];
 }
 
 /** Starts `hopspan run` and waits until it is ready. */
@@ -45,6 +57,7 @@ export async function startHopspan(options: HopspanOptions = {}): Promise<Runnin
   const folder = temporaryFolder((remove) => leftovers.push(remove));
   const path = join(folder, 'spans.jsonl');
   const config = join(folder, 'hopspan.yaml');
+  const exporters = options.exporters ?? {};
   const targets = options.targets ?? ['executable: envoy', 'executable: nginx', 'executable: haproxy'];
   writeFileSync(
     config,
@@ -56,20 +69,27 @@ export async function startHopspan(options: HopspanOptions = {}): Promise<Runnin
       ...Object.entries(options.receiver ?? {}).map(([key, value]) => `    ${key}: ${value}`),
       'exporters:',
       `  file: { path: ${path} }`,
+      ...Object.entries(exporters).map(([name, yaml]) => `  ${name}: ${yaml}`),
       'service:',
       '  pipelines:',
-      '    traces: { receivers: [ebpf], exporters: [file] }',
+      `    traces: { receivers: [ebpf], exporters: [${['file', ...Object.keys(exporters)].join(', ')}] }`,
     ].join('\n'),
   );
-  const child = await startChild(process.execPath, [MAIN, 'run', '--config', config]);
-  await child.line(/ready/);
+  const command = [...(options.launcher ?? []), process.execPath, MAIN, 'run', '--config', config];
+  const child = await startChild(command[0] ?? '', command.slice(1));
+  await child.line(/ready/, READY_MS);
   return {
     child,
-    async finish() {
+    spans: () => readSpans(path),
+    async finish(expected) {
       const exit = await child.stop('SIGTERM', 20_000);
       if (exit.code !== 0)
         throw new Error(`hopspan ended with ${exit.code ?? exit.signal}:\n${child.stderr()}`);
-      if (/warning|error/.test(child.stderr())) throw new Error(`hopspan complained:\n${child.stderr()}`);
+      const complaints = child
+        .stderr()
+        .split('\n')
+        .filter((line) => /warning|error/.test(line) && !expected?.test(line));
+      if (complaints.length > 0) throw new Error(`hopspan complained:\n${complaints.join('\n')}`);
       return readSpans(path);
     },
   };
@@ -94,10 +114,11 @@ interface RawRequest {
   resourceSpans: { resource: { attributes: RawAttributes }; scopeSpans: { spans: RawSpan[] }[] }[];
 }
 
-/** All spans of a file of OTLP/JSON lines. */
+/** All spans of a file of OTLP/JSON lines; a last line that is still in the writing is left out. */
 export async function readSpans(path: string): Promise<FileSpan[]> {
   const spans: FileSpan[] = [];
   for await (const line of createInterface({ input: createReadStream(path) })) {
+    if (!line.endsWith('}')) break;
     for (const { resource, scopeSpans } of (JSON.parse(line) as RawRequest).resourceSpans) {
       const service = String(bag(resource.attributes)['service.name']);
       for (const { spans: raws } of scopeSpans) for (const raw of raws) spans.push(toSpan(raw, service));
