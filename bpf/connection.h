@@ -28,7 +28,7 @@ struct hs_connection {
 	__u32 tries;     /* operations whose buffers were looked at in vain */
 	__u32 unclaimed; /* downstream: counted in its thread's hs_thread.unclaimed */
 	__u32 place;     /* own index in the table */
-	__u32 reserved;
+	__u32 candidate_place; /* upstream: where record.candidate is, or was */
 };
 
 _Static_assert(sizeof(struct hs_connection) == 352, "the receiver maps an array of these");
@@ -84,8 +84,9 @@ struct {
 
 /*
  * What a thread did, without a clock: the count of its accepts, connects and closes tells which followed
- * which. `unclaimed` counts its open downstream connections that have led to no upstream connection yet;
- * `unclaimed_places` is the exclusive or of their places, so that a single one can be found.
+ * which. `unclaimed` counts its open downstream connections that have led to no upstream connection yet, or
+ * only to one that the thread has given up; `unclaimed_places` is the exclusive or of their places, so that a
+ * single one can be found.
  */
 struct hs_thread {
 	__u64 ops;
@@ -152,6 +153,28 @@ static __always_inline void claim(struct hs_connection *downstream, struct hs_th
 	downstream->unclaimed = 0;
 	thread->unclaimed--;
 	thread->unclaimed_places ^= downstream->place;
+}
+
+static __always_inline void unclaim(struct hs_connection *downstream, struct hs_thread *thread)
+{
+	downstream->unclaimed = 1;
+	thread->unclaimed++;
+	thread->unclaimed_places ^= downstream->place;
+}
+
+/* The thread gives up an upstream connection that relayed nothing: the next connect() may be another try. */
+static __always_inline void attempt_over(struct hs_connection *upstream, struct hs_thread *thread)
+{
+	const struct hs_side_record *record = &upstream->record;
+
+	if (!record->candidate || record->peer || record->close_tid != record->tid)
+		return;
+	struct hs_connection *downstream = connection_at(upstream->candidate_place);
+
+	if (!downstream || downstream->record.connection != record->candidate || downstream->unclaimed)
+		return;
+	if (!downstream->record.peer && !downstream->record.close_op && downstream->record.tid == record->tid)
+		unclaim(downstream, thread);
 }
 
 /* A downstream connection that is paired or over waits for no connect() any more. */
@@ -255,6 +278,7 @@ static __always_inline void connection_syn_sent(struct sock *sk)
 	if (!downstream || !downstream->unclaimed)
 		return;
 	connection->record.candidate = downstream->record.connection;
+	connection->candidate_place = downstream->place;
 	claim(downstream, thread);
 }
 
@@ -339,6 +363,10 @@ static __always_inline void note_close(struct hs_connection *connection)
 		return;
 	record->close_op = thread->ops;
 	record->close_tid = (__u32)id;
+	if (record->role == HS_UPSTREAM)
+		attempt_over(connection, thread);
+	else if (record->tid == record->close_tid)
+		claim(connection, thread);
 }
 
 /* close() empties the receive queue, but leaves copied_seq where the last read stopped (__tcp_close()). */
@@ -348,6 +376,32 @@ static __always_inline __u32 unread_bytes(struct sock *sk, const struct hs_side_
 	__u32 unread = tp ? tp->rcv_nxt - tp->copied_seq : 0;
 
 	return unread && record->fin_received_ns ? unread - 1 : unread; /* a FIN takes a sequence number */
+}
+
+/*
+ * A reset is not looked at for what it acknowledges (tcp_validate_incoming()), and the last acknowledgement may have
+ * been delayed: by less than two full segments (RFC 5681, section 4.2). What timed out was acknowledged by nobody.
+ */
+static __always_inline bool is_undelivered(struct sock *sk, const struct hs_side_record *record)
+{
+	const struct tcp_sock *tp = tcp_of(sk);
+	bool reset = record->error == ECONNRESET || record->error == EPIPE;
+	__u32 unsure = record->fin_sent_ns ? 1 : 0; /* a FIN takes a sequence number */
+
+	if (!tp || !record->error)
+		return false;
+	if (reset)
+		unsure += 2 * tp->mss_cache;
+	return tp->write_seq - tp->snd_una > unsure;
+}
+
+/* connect() sets the state before it chooses the port, and TCP_CLOSE takes it from the socket's number again. */
+static __always_inline void read_local_port(struct hs_side_record *record, struct sock *sk)
+{
+	const struct tcp_sock *tp = tcp_of(sk);
+
+	if (tp)
+		record->local_port = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
 }
 
 static __always_inline void connection_state(struct sock *sk, int from, int to)
@@ -374,6 +428,10 @@ static __always_inline void connection_state(struct sock *sk, int from, int to)
 		record->closed_ns = now;
 		record->closed_from = from;
 		record->error = sk->sk_err;
+		if (from == TCP_SYN_SENT)
+			read_local_port(record, sk);
+		else if (is_undelivered(sk, record))
+			record->flags |= HS_UNDELIVERED;
 		/* The answer to our FIN goes straight to a time-wait socket (tcp_time_wait()). */
 		if (from == TCP_FIN_WAIT2 && !record->error && !record->fin_received_ns)
 			record->fin_received_ns = now;
@@ -413,9 +471,7 @@ static __always_inline void connection_accepted(struct bpf_sock *sk)
 	if (!thread)
 		return;
 	connection->record.open_op = thread->ops;
-	connection->unclaimed = 1;
-	thread->unclaimed++;
-	thread->unclaimed_places ^= connection->place;
+	unclaim(connection, thread);
 }
 
 #endif

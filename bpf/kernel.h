@@ -23,6 +23,10 @@ typedef __u8 bool;
 #define MSG_ERRQUEUE 0x2000
 #define SHUTDOWN_MASK 3
 
+/* include/uapi/asm-generic/errno*.h */
+#define EPIPE 32
+#define ECONNRESET 104
+
 /* include/net/tcp_states.h */
 enum {
 	TCP_ESTABLISHED = 1,
@@ -66,7 +70,17 @@ struct sock {
 	int sk_err;
 };
 
+struct inet_sock {
+	__be16 inet_sport;
+};
+
+struct inet_connection_sock {
+	struct inet_sock icsk_inet;
+};
+
 struct tcp_sock {
+	struct inet_connection_sock inet_conn;
+	__u32 mss_cache;
 	__u32 rcv_nxt;
 	__u32 copied_seq;
 	__u32 snd_una;

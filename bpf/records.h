@@ -32,6 +32,7 @@ enum hs_side_flags {
 	HS_EXCHANGE = 1 << 2,    /* the exchange part is filled */
 	HS_SERVER_FIRST = 1 << 3, /* the exchange began with answer bytes */
 	HS_PROXY_HEADER = 1 << 5, /* the connection began with a PROXY protocol header */
+	HS_UNDELIVERED = 1 << 6, /* cut off by the peer or a timeout before its TCP had all that was written to it */
 	HS_SNAPSHOT = 1 << 4,    /* copied by the receiver from the connection table; the exchange went quiet */
 };
 
@@ -45,8 +46,8 @@ struct hs_side_record {
 	__u64 connection; /* unique while the probes are loaded, from 1 */
 	__u64 peer;       /* connection on the other side of the proxy, 0 while unpaired */
 	/*
-	 * Upstream: the one downstream connection on this thread that was accepted, had not led to another
-	 * connection yet and was unpaired at connect(); 0 when there was none or a choice.
+	 * Upstream: the one downstream connection on this thread that was accepted, had led to no other
+	 * connection or only to one that failed, and was unpaired at connect(); 0 when there was none or a choice.
 	 */
 	__u64 candidate;
 	__u64 chained;    /* downstream: the watched upstream connection at the other end of this one */

@@ -33,6 +33,7 @@ export const SIDE_FLAGS = {
   EXCHANGE: 4,
   SERVER_FIRST: 8,
   PROXY_HEADER: 32,
+  UNDELIVERED: 64,
   SNAPSHOT: 16,
 } as const;
 
@@ -120,7 +121,7 @@ export const CONNECTION = {
   tries: 336,
   unclaimed: 340,
   place: 344,
-  reserved: 348,
+  candidatePlace: 348,
 } as const;
 
 /** Byte offsets of struct hs_config. */
