@@ -27,11 +27,12 @@ export interface Ring {
 
 /**
  * A BPF ring buffer read from its mapping (Documentation/bpf/ringbuf.rst): the consumer page, then the
- * producer page, then the data twice, so that a record never wraps.
+ * producer page, then the data twice, so that a record never wraps. Of the second time one page is enough, for
+ * records are shorter, and mapped pages count as resident memory.
  */
 export function openRing(fd: number, bytes: number): Ring {
   const consumer = mapShared(fd, PAGE_SIZE, 0, true);
-  const producer = mapShared(fd, PAGE_SIZE + 2 * bytes, PAGE_SIZE, false);
+  const producer = mapShared(fd, PAGE_SIZE + bytes + PAGE_SIZE, PAGE_SIZE, false);
   const consumed = new BigUint64Array(consumer.buffer, 0, 1);
   const produced = new BigUint64Array(producer.buffer, 0, 1);
   const headers = new Int32Array(producer.buffer, PAGE_SIZE);

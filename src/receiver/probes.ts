@@ -18,6 +18,8 @@ const TRACEPOINT_PROGRAMS = [
   'on_destroy',
 ] as const;
 const CGROUP_PROGRAMS = ['on_accept4', 'on_accept6'] as const;
+/** Places of the connection table that are mapped at first. */
+const FIRST_PLACES = 1024;
 const NAME_BYTES = PROCESS_RECORD.size - PROCESS_RECORD.name;
 
 export interface ProbeOptions {
@@ -28,13 +30,19 @@ export interface ProbeOptions {
 /** What the probes counted that should not happen; see struct hs_counters. */
 export type Counters = Readonly<Record<Exclude<keyof typeof COUNTERS, 'size'>, number>>;
 
+export interface ConnectionTable {
+  readonly memory: RingMemory;
+  /** Places from 0 on that have ever held a connection. */
+  readonly places: number;
+}
+
 /** The loaded and attached probes, and the memory that they share with the receiver. */
 export interface Probes {
   readonly ring: Ring;
-  readonly connections: RingMemory;
+  /** The connection table as far as it has been used; valid until it is asked for again. */
+  connections(): ConnectionTable;
   /** False when no cgroup v2 hierarchy let the accept hook in: accept waits are then part of read waits. */
   readonly acceptHook: boolean;
-  placesUsed(): number;
   counters(): Counters;
   addProcess(tgid: number, target: number): boolean;
   removeProcess(tgid: number): void;
@@ -59,7 +67,7 @@ export function objectPath(): string {
  */
 export function loadProbes(options: ProbeOptions): Probes {
   const object = new BpfObject(readFileSync(objectPath()));
-  const mappings: Mapping[] = [];
+  const mappings: Pick<Mapping, 'unmap'>[] = [];
   const keep = (mapping: Mapping): ArrayBuffer => {
     mappings.push(mapping);
     return mapping.buffer;
@@ -77,9 +85,8 @@ export function loadProbes(options: ProbeOptions): Probes {
 
     const ring = openRing(object.mapFd('records'), options.ringBufferBytes);
     const shared = keep(mapShared(object.mapFd('.bss'), pages(SHARED.size), 0, true));
-    const table = keep(
-      mapShared(object.mapFd('connections'), pages(options.maxConnections * CONNECTION.size), 0, false),
-    );
+    const table = openTable(object.mapFd('connections'), options.maxConnections);
+    mappings.push(table);
     const shared64 = new BigUint64Array(shared);
     const shared32 = new Uint32Array(shared);
 
@@ -88,13 +95,9 @@ export function loadProbes(options: ProbeOptions): Probes {
 
     return {
       ring,
-      connections: {
-        u8: new Uint8Array(table),
-        u16: new Uint16Array(table),
-        u32: new Uint32Array(table),
-      },
+      connections: () =>
+        table.upTo(Math.min(Atomics.load(shared32, SHARED.placesUsed >> 2), options.maxConnections)),
       acceptHook,
-      placesUsed: () => Math.min(Atomics.load(shared32, SHARED.placesUsed >> 2), options.maxConnections),
       counters: () => readCounters(shared64),
       addProcess: (tgid, target) => object.update('targets', u32(tgid), u32(target)),
       removeProcess: (tgid) => void object.remove('targets', u32(tgid)),
@@ -134,6 +137,29 @@ function attachAccept(object: BpfObject, cgroup: number): boolean {
 function openCgroup(): number {
   const mount = cgroup2Mount();
   return mount === undefined ? -1 : openDirectory(mount);
+}
+
+/**
+ * The connection table, mapped as far as it is used: all of it would count as resident memory at once, and most
+ * machines need little of it.
+ */
+function openTable(fd: number, maxPlaces: number): { upTo(places: number): ConnectionTable; unmap(): void } {
+  let mapping: Mapping | undefined;
+  let mapped = 0;
+  let memory: RingMemory = { u8: new Uint8Array(), u16: new Uint16Array(), u32: new Uint32Array() };
+  return {
+    upTo(places) {
+      if (places > mapped) {
+        mapping?.unmap();
+        mapped = Math.min(Math.max(2 * mapped, places, FIRST_PLACES), maxPlaces);
+        mapping = mapShared(fd, pages(mapped * CONNECTION.size), 0, false);
+        const { buffer } = mapping;
+        memory = { u8: new Uint8Array(buffer), u16: new Uint16Array(buffer), u32: new Uint32Array(buffer) };
+      }
+      return { memory, places };
+    },
+    unmap: () => mapping?.unmap(),
+  };
 }
 
 function readCounters(shared64: BigUint64Array): Counters {

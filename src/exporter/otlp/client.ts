@@ -37,7 +37,7 @@ function createExporter(options: OtlpOptions, address: string, { creds, metadata
   let rejected = 0;
   let message = '';
   const serializer: ISerializer<Batch, IExportTraceServiceResponse> = {
-    serializeRequest: (batch) => batch.bytes(),
+    serializeRequest: ({ bytes }) => bytes,
     deserializeResponse(data) {
       const { partialSuccess } = ProtobufTraceSerializer.deserializeResponse(data);
       rejected = Number(partialSuccess?.rejectedSpans ?? 0);

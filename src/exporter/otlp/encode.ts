@@ -17,7 +17,6 @@ const MAX_KEYS = 4096;
 /** More than all fields of a span but names, attributes, events and links take together. */
 const SPAN_FIXED_BYTES = 160;
 
-const writer = new ProtoWriter();
 const keys = new Map<string, Uint8Array>();
 const resources = new WeakMap<HopResource, Uint8Array>();
 
@@ -65,7 +64,7 @@ function listSize(values: readonly string[]): number {
   return size;
 }
 
-function writeText(field: number, text: string): void {
+function writeText(writer: ProtoWriter, field: number, text: string): void {
   const size = utf8Size(text);
   writer.reserve(size + 8);
   writer.byte(tag(field, BYTES));
@@ -73,8 +72,8 @@ function writeText(field: number, text: string): void {
   writer.text(text, size);
 }
 
-function writeValue(value: AttributeValue): void {
-  if (typeof value === 'string') writeText(1, value);
+function writeValue(writer: ProtoWriter, value: AttributeValue): void {
+  if (typeof value === 'string') writeText(writer, 1, value);
   else if (typeof value === 'boolean') {
     writer.byte(tag(2, VARINT));
     writer.byte(value ? 1 : 0);
@@ -85,7 +84,7 @@ function writeValue(value: AttributeValue): void {
       writer.reserve(16);
       writer.byte(tag(1, BYTES));
       writer.varint(valueSize(item));
-      writeText(1, item);
+      writeText(writer, 1, item);
     }
   } else if (!isInt64(value)) {
     writer.byte(tag(4, FIXED64));
@@ -97,7 +96,7 @@ function writeValue(value: AttributeValue): void {
   }
 }
 
-function writeAttributes(field: number, attributes: Attributes): void {
+function writeAttributes(writer: ProtoWriter, field: number, attributes: Attributes): void {
   for (const key in attributes) {
     const value = attributes[key] as AttributeValue;
     const name = keyField(key);
@@ -109,138 +108,169 @@ function writeAttributes(field: number, attributes: Attributes): void {
     writer.bytes(name);
     writer.byte(tag(2, BYTES));
     writer.varint(size);
-    writeValue(value);
+    writeValue(writer, value);
   }
 }
 
-function writeId(field: number, hex: string): void {
+function writeId(writer: ProtoWriter, field: number, hex: string): void {
   writer.byte(tag(field, BYTES));
   writer.byte(hex.length / 2);
   writer.hex(hex);
 }
 
-function writeTime(field: number, [seconds, nanoseconds]: HopSpan['start']): void {
+function writeTime(writer: ProtoWriter, field: number, [seconds, nanoseconds]: HopSpan['start']): void {
   writer.byte(tag(field, FIXED64));
   writer.fixed64Nanos(seconds, nanoseconds);
 }
 
 /** A varint field below 128. */
-function writeSmall(field: number, value: number): void {
+function writeSmall(writer: ProtoWriter, field: number, value: number): void {
   writer.byte(tag(field, VARINT));
   writer.byte(value);
 }
 
-function writeFlags(span: HopSpan): void {
+function writeFlags(writer: ProtoWriter, span: HopSpan): void {
   const remote = span.kind === 'SERVER' && span.parentSpanId !== undefined ? IS_REMOTE : 0;
   // Field 16 is the first one whose tag takes two bytes.
   writer.varint(tag(16, FIXED32));
   writer.fixed32((span.traceFlags & 0xff) | HAS_IS_REMOTE | remote);
 }
 
-function writeStatus(error: string | undefined): void {
+function writeStatus(writer: ProtoWriter, error: string | undefined): void {
   const size = error ? utf8Size(error) : 0;
   writer.byte(tag(15, BYTES));
   writer.varint(size === 0 ? 2 : 3 + varintSize(size) + size);
-  if (error) writeText(2, error);
+  if (error) writeText(writer, 2, error);
   writer.reserve(SPAN_FIXED_BYTES);
-  writeSmall(3, error === undefined ? 0 : STATUS_ERROR);
+  writeSmall(writer, 3, error === undefined ? 0 : STATUS_ERROR);
 }
 
-function writeSpan(span: HopSpan): void {
+function writeSpan(writer: ProtoWriter, span: HopSpan): void {
   writer.reserve(SPAN_FIXED_BYTES);
   writer.byte(tag(2, BYTES));
   const start = writer.beginMessage();
-  writeId(1, span.traceId);
-  writeId(2, span.spanId);
-  if (span.traceState !== undefined && span.traceState !== '') writeText(3, span.traceState);
+  writeId(writer, 1, span.traceId);
+  writeId(writer, 2, span.spanId);
+  if (span.traceState !== undefined && span.traceState !== '') writeText(writer, 3, span.traceState);
   writer.reserve(SPAN_FIXED_BYTES);
-  if (span.parentSpanId !== undefined) writeId(4, span.parentSpanId);
-  writeText(5, span.name);
+  if (span.parentSpanId !== undefined) writeId(writer, 4, span.parentSpanId);
+  writeText(writer, 5, span.name);
   writer.reserve(SPAN_FIXED_BYTES);
-  writeSmall(6, KINDS[span.kind]);
-  writeTime(7, span.start);
-  writeTime(8, span.end);
-  writeAttributes(9, span.attributes);
+  writeSmall(writer, 6, KINDS[span.kind]);
+  writeTime(writer, 7, span.start);
+  writeTime(writer, 8, span.end);
+  writeAttributes(writer, 9, span.attributes);
   writer.reserve(SPAN_FIXED_BYTES);
-  writeSmall(10, 0);
-  for (const event of span.events) writeEvent(event);
+  writeSmall(writer, 10, 0);
+  for (const event of span.events) writeEvent(writer, event);
   writer.reserve(SPAN_FIXED_BYTES);
-  writeSmall(12, 0);
-  for (const link of span.links) writeLink(link);
+  writeSmall(writer, 12, 0);
+  for (const link of span.links) writeLink(writer, link);
   writer.reserve(SPAN_FIXED_BYTES);
-  writeSmall(14, 0);
-  writeStatus(span.error);
-  writeFlags(span);
+  writeSmall(writer, 14, 0);
+  writeStatus(writer, span.error);
+  writeFlags(writer, span);
   writer.endMessage(start);
 }
 
-function writeEvent(event: HopSpan['events'][number]): void {
+function writeEvent(writer: ProtoWriter, event: HopSpan['events'][number]): void {
   writer.reserve(SPAN_FIXED_BYTES);
   writer.byte(tag(11, BYTES));
   const start = writer.beginMessage();
-  writeTime(1, event.time);
-  writeText(2, event.name);
-  writeAttributes(3, event.attributes);
+  writeTime(writer, 1, event.time);
+  writeText(writer, 2, event.name);
+  writeAttributes(writer, 3, event.attributes);
   writer.reserve(SPAN_FIXED_BYTES);
-  writeSmall(4, 0);
+  writeSmall(writer, 4, 0);
   writer.endMessage(start);
 }
 
-function writeLink(link: HopSpan['links'][number]): void {
+function writeLink(writer: ProtoWriter, link: HopSpan['links'][number]): void {
   writer.reserve(SPAN_FIXED_BYTES);
   writer.byte(tag(13, BYTES));
   const start = writer.beginMessage();
-  writeId(1, link.traceId);
-  writeId(2, link.spanId);
-  writeAttributes(4, link.attributes);
+  writeId(writer, 1, link.traceId);
+  writeId(writer, 2, link.spanId);
+  writeAttributes(writer, 4, link.attributes);
   writer.reserve(SPAN_FIXED_BYTES);
-  writeSmall(5, 0);
+  writeSmall(writer, 5, 0);
   writer.byte(tag(6, FIXED32));
   writer.fixed32(HAS_IS_REMOTE);
   writer.endMessage(start);
 }
 
-/** ResourceSpans.resource with its tag and length. Uses the writer, so only between two messages. */
+/** ResourceSpans.resource with its tag and length. */
 function resourceField(resource: HopResource): Uint8Array {
   const known = resources.get(resource);
   if (known !== undefined) return known;
-  writer.reset();
+  const writer = new ProtoWriter();
   writer.byte(tag(1, BYTES));
   const start = writer.beginMessage();
-  writeAttributes(1, resource.attributes);
+  writeAttributes(writer, 1, resource.attributes);
   writer.reserve(SPAN_FIXED_BYTES);
-  writeSmall(2, 0);
+  writeSmall(writer, 2, 0);
   writer.endMessage(start);
   const bytes = writer.finish();
   resources.set(resource, bytes);
   return bytes;
 }
 
-/** One ExportTraceServiceRequest as protobuf. */
-export function encodeRequest(spans: readonly HopSpan[]): Uint8Array {
-  const byResource = new Map<HopResource, HopSpan[]>();
-  for (const span of spans) {
-    const list = byResource.get(span.resource);
-    if (list === undefined) byResource.set(span.resource, [span]);
-    else list.push(span);
-  }
-  const fields = Array.from(byResource, ([resource, list]) => [resourceField(resource), list] as const);
-  writer.reset();
-  for (const [resource, list] of fields) {
-    writer.reserve(resource.length + SPAN_FIXED_BYTES);
-    writer.byte(tag(1, BYTES));
-    const resourceSpans = writer.beginMessage();
-    writer.bytes(resource);
-    writer.byte(tag(2, BYTES));
-    const scopeSpans = writer.beginMessage();
-    writer.byte(tag(1, BYTES));
-    const scope = writer.beginMessage();
-    writeText(1, INSTRUMENTATION_SCOPE.name);
-    writeText(2, INSTRUMENTATION_SCOPE.version);
-    writer.endMessage(scope);
-    for (const span of list) writeSpan(span);
-    writer.endMessage(scopeSpans);
-    writer.endMessage(resourceSpans);
-  }
+/** ScopeSpans.scope with its tag and length. */
+const SCOPE_FIELD = scopeField();
+
+function scopeField(): Uint8Array {
+  const writer = new ProtoWriter();
+  writer.byte(tag(1, BYTES));
+  const scope = writer.beginMessage();
+  writeText(writer, 1, INSTRUMENTATION_SCOPE.name);
+  writeText(writer, 2, INSTRUMENTATION_SCOPE.version);
+  writer.endMessage(scope);
   return writer.finish();
+}
+
+/**
+ * Makes ExportTraceServiceRequests as protobuf, span by span: a span that waits to be sent waits as bytes, a third of
+ * what the object takes and no work for the garbage collector.
+ */
+export class RequestEncoder {
+  /** ScopeSpans.spans of each process. */
+  readonly #parts = new Map<HopResource, ProtoWriter>();
+  #spare: ProtoWriter[] = [];
+  /** Spans since the last `finish`. */
+  count = 0;
+
+  add(span: HopSpan): void {
+    let part = this.#parts.get(span.resource);
+    if (part === undefined) {
+      part = this.#spare.pop() ?? new ProtoWriter();
+      this.#parts.set(span.resource, part);
+    }
+    writeSpan(part, span);
+    this.count++;
+  }
+
+  /** The request with the spans that were added; the next one begins empty. */
+  finish(): Uint8Array {
+    const parts = Array.from(this.#parts, ([resource, spans]) => {
+      const inScope = SCOPE_FIELD.length + spans.pos;
+      const process = resourceField(resource);
+      const inResource = process.length + 1 + varintSize(inScope) + inScope;
+      return { process, spans, inScope, inResource, size: 1 + varintSize(inResource) + inResource };
+    });
+    const request = new ProtoWriter(parts.reduce((sum, { size }) => sum + size, 0));
+    for (const { process, spans, inScope, inResource } of parts) {
+      request.byte(tag(1, BYTES));
+      request.varint(inResource);
+      request.bytes(process);
+      request.byte(tag(2, BYTES));
+      request.varint(inScope);
+      request.bytes(SCOPE_FIELD);
+      request.bytes(spans.written());
+      spans.reset();
+    }
+    this.#spare = parts.map(({ spans }) => spans);
+    this.#parts.clear();
+    this.count = 0;
+    return request.written();
+  }
 }

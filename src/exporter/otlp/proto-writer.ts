@@ -23,10 +23,14 @@ const HEX = Uint8Array.from(
   (_, code) => Number.parseInt(String.fromCharCode(code), 16) || 0,
 );
 
-/** Writes protobuf into one growing buffer that is used again for every message. */
+/** Writes protobuf into one growing buffer that can be used again. */
 export class ProtoWriter {
-  #buffer = Buffer.allocUnsafeSlow(256 * 1024);
+  #buffer: Buffer;
   pos = 0;
+
+  constructor(bytes = 1024) {
+    this.#buffer = Buffer.allocUnsafeSlow(bytes);
+  }
 
   /** Makes room for `size` more bytes; the writes below do not check. */
   reserve(size: number): void {
@@ -125,6 +129,11 @@ export class ProtoWriter {
     this.pos = start - 2;
     this.varint(size);
     this.pos += size;
+  }
+
+  /** What was written since `reset`, where it lies; overwritten by what is written after it. */
+  written(): Uint8Array {
+    return this.#buffer.subarray(0, this.pos);
   }
 
   /** A copy of what was written since `reset`. */

@@ -1,11 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
-import { encodeRequest } from '../../../src/exporter/otlp/encode.ts';
+import { RequestEncoder } from '../../../src/exporter/otlp/encode.ts';
 import type { AttributeValue, HopSpan } from '../../../src/spans/hop-span.ts';
 import { makeExchange, makeResource } from '../../harness/make-spans.ts';
 import { createRandom } from '../../harness/random.ts';
 import { toReadableSpan } from '../../harness/readable-span.ts';
+
+const encoder = new RequestEncoder();
+
+function encodeRequest(spans: readonly HopSpan[]): Uint8Array {
+  for (const span of spans) encoder.add(span);
+  return encoder.finish();
+}
 
 /** The official serialiser decides what is right. */
 function assertSameBytes(spans: readonly HopSpan[]): void {
