@@ -104,7 +104,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
       let state = pairs.get(downstream);
       if (!state) {
         state = {
-          pair: createPair(),
+          pair: createPair(halves.has(record.connection) || halves.has(record.peer)),
           duplex: createDuplex(),
           setUpTold: halves.get(downstream)?.setUpTold ?? false,
           endTold: false,

@@ -43,7 +43,8 @@ export interface Pair {
   contradiction(): boolean;
 }
 
-export function createPair(): Pair {
+/** @param uneven bytes went over one of the connections before they were a pair: an HTTP CONNECT, a SOCKS greeting */
+export function createPair(uneven = false): Pair {
   const down: Side = { queue: [], last: undefined, ended: false };
   const up: Side = { queue: [], last: undefined, ended: false };
   /** What the proxy itself adds: a PROXY protocol header, or bytes from before the probes. */
@@ -54,8 +55,7 @@ export function createPair(): Pair {
   /** Under way on both sides when the probes came, or a PROXY header: fixed by the first exchange. */
   function learn(d: SideRecord, u: SideRecord): void {
     const ahead = requestTotal(u) - requestTotal(d);
-    const uneven = [d, u].some((side) => isPreexisting(side) || hasProxyHeader(side));
-    if (uneven) {
+    if (uneven || [d, u].some((side) => isPreexisting(side) || hasProxyHeader(side))) {
       addedUpstream = ahead;
       addedDownstream = answerTotal(d) - answerTotal(u);
     } else if (d.exchange === u.exchange) addedUpstream = Math.max(0, ahead); // else a record was lost

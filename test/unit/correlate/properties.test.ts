@@ -71,6 +71,17 @@ function carried(caller: SideRecord, callee: SideRecord): boolean {
   return requestTotal(callee) === place || (requestStart(caller) <= place && place < requestTotal(caller));
 }
 
+/** Every exchange has its upstream, its caller, and the same bytes on both sides. */
+function assertWhole(hops: readonly Hop[], truth: StreamTruth, seed: number): void {
+  for (const { kind, downstream: d, upstream: u, parent } of hops) {
+    if (kind === 'connection' || !d) continue;
+    const at = `seed ${seed}, exchange ${d.exchange} of ${d.connection}`;
+    assert.equal(u?.connection ?? truth.relayedBy.get(d.connection), u?.connection, at);
+    assert.equal(parent !== undefined, truth.calledBy.has(d.connection), at);
+    if (u?.peer) assert.deepEqual([u.bytesWritten, u.bytesRead], [d.bytesRead, d.bytesWritten], at);
+  }
+}
+
 function spanComplaints(hops: readonly Hop[]): string[] {
   const toSpans = createSpanBuilder({ phaseFloorNs: 0, resourceAttributes: {} });
   return malformed(hops.flatMap(toSpans).map(asFileSpan));
@@ -121,12 +132,7 @@ describe(`${STREAMS} random streams of many connections`, () => {
           [...connectionsOf(hops)].toSorted((a, b) => a - b),
           [...new Set(sides.map(({ record }) => record.connection))].toSorted((a, b) => a - b),
         );
-        for (const { kind, downstream: d, upstream: u, parent } of hops) {
-          if (kind === 'connection' || !d) continue;
-          assert.equal(u?.connection ?? truth.relayedBy.get(d.connection), u?.connection, `seed ${seed}`);
-          assert.equal(parent !== undefined, truth.calledBy.has(d.connection), `seed ${seed}`);
-          if (u?.peer) assert.deepEqual([u.bytesWritten, u.bytesRead], [d.bytesRead, d.bytesWritten]);
-        }
+        assertWhole(hops, truth, seed);
         const bytes = (records: readonly (SideRecord | undefined)[]): number =>
           records.reduce((sum, record) => sum + (record ? record.bytesRead + record.bytesWritten : 0), 0);
         const exchanges = hops.filter(({ kind }) => kind === 'exchange');
@@ -151,10 +157,7 @@ describe(`${STREAMS} random streams of many connections`, () => {
       ({ hops, kept }, _sides, truth, seed) => {
         assert.deepEqual(spanComplaints(hops), [], `seed ${seed}`);
         assert.equal(kept, 0, `seed ${seed}`);
-        for (const { kind, downstream: d, parent } of hops) {
-          if (kind === 'connection' || !d) continue;
-          assert.equal(parent !== undefined, truth.calledBy.has(d.connection), `seed ${seed}`);
-        }
+        assertWhole(hops, truth, seed);
       },
     );
   });
