@@ -349,6 +349,27 @@ static __always_inline void release(struct hs_place *place, struct hs_connection
 	bpf_map_push_elem(&free_places, &connection->place, BPF_ANY);
 }
 
+/* The connection whose socket the current process reads or writes; NULL when it is not watched. */
+static __always_inline struct hs_connection *connection_in_use(struct sock *sk)
+{
+	struct hs_connection *connection = connection_of(sk);
+
+	if (!connection)
+		return take_up(sk);
+	if (connection->record.tgid)
+		return connection;
+	/* Accepted unseen, for want of the accept hook. */
+	if (!is_target_at(connection->record.local_port)) {
+		struct hs_place *place = bpf_sk_storage_get(&places, sk, NULL, 0);
+
+		if (place)
+			release(place, connection);
+		return NULL;
+	}
+	take_thread(&connection->record);
+	return connection;
+}
+
 /* The thread that lets go of the socket, once: at close(), or at the abort that close() makes. */
 static __always_inline void note_close(struct hs_connection *connection)
 {
@@ -459,7 +480,8 @@ static __always_inline void connection_accepted(struct bpf_sock *sk)
 		return;
 	if (connection->record.flags & HS_PREEXISTING)
 		return;
-	if (!target_of(current_tgid())) {
+	/* By the port: a listening socket may come from elsewhere, at a hot restart or from a service manager. */
+	if (!is_target_at(connection->record.local_port)) {
 		release(place, connection); /* another process, or namespace, with this port */
 		return;
 	}

@@ -54,15 +54,13 @@ static __always_inline void turn(struct hs_connection *connection, struct sock *
 
 static __always_inline void exchange_read(struct sock *sk, int bytes)
 {
-	struct hs_connection *connection = connection_of(sk);
+	struct hs_connection *connection = connection_in_use(sk);
 
-	if (!connection && !(connection = take_up(sk)))
+	if (!connection)
 		return;
 	struct hs_side_record *record = &connection->record;
 	__u64 now = bpf_ktime_get_ns();
 
-	if (!record->tgid) /* accepted unseen */
-		take_thread(record);
 	turn(connection, sk, record->role == HS_DOWNSTREAM);
 	if (!record->first_read_ns) {
 		const struct tcp_sock *tp = tcp_of(sk);
@@ -99,9 +97,9 @@ static __always_inline __u64 written_ns(struct sock *sk)
 
 static __always_inline void exchange_written(struct sock *sk, int bytes)
 {
-	struct hs_connection *connection = connection_of(sk);
+	struct hs_connection *connection = connection_in_use(sk);
 
-	if (!connection && !(connection = take_up(sk)))
+	if (!connection)
 		return;
 	struct hs_side_record *record = &connection->record;
 	__u64 written = written_ns(sk);

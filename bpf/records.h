@@ -103,7 +103,7 @@ enum hs_process_event {
 	HS_PROCESS_EXEC = 1,
 	HS_PROCESS_FORK = 2,
 	HS_PROCESS_EXIT = 3,
-	HS_PROCESS_LISTEN = 4, /* became a target by listening on a target's port */
+	HS_PROCESS_LISTEN = 4, /* became a target by listening on, or accepting at, a target's port */
 };
 
 struct hs_process_record {

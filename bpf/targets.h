@@ -10,7 +10,7 @@ struct hs_name {
 	char text[HS_NAME_LEN];
 };
 
-/* tgid -> target index. Receiver and exec/fork/listen insert; every probe reads; exit deletes. */
+/* tgid -> target index. Receiver and exec/fork/listen/accept insert; every probe reads; exit deletes. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 4096);
@@ -26,7 +26,18 @@ struct {
 	__type(value, __u32);
 } target_names SEC(".maps");
 
-/* Listening port of a `listen_port` target -> target index. Receiver inserts before attach; listen reads. */
+/*
+ * Basenames of the executables that watched processes run: a proxy that starts itself anew (HAProxy's master at a
+ * reload, nginx at an upgrade) is still one, however it was found. Receiver inserts; exec reads.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, struct hs_name);
+	__type(value, __u32);
+} proxy_names SEC(".maps");
+
+/* Listening port of a `listen_port` target -> target index. Receiver inserts before attach; listen and accept read. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 256);
@@ -106,16 +117,20 @@ static __always_inline int process_exec(struct linux_binprm *binprm)
 	const unsigned char *text = BPF_CORE_READ(binprm, file, f_path.dentry, d_name.name);
 
 	bpf_probe_read_kernel_str(name.text, sizeof(name.text), text);
-	__u32 *target = bpf_map_lookup_elem(&target_names, &name);
+	__u32 *own = target_of(tgid), *target = own;
 
+	if (!own || !bpf_map_lookup_elem(&proxy_names, &name))
+		target = bpf_map_lookup_elem(&target_names, &name);
 	if (!target) {
 		/* A worker that execs something else (a health-check script) is no proxy any more. */
-		if (target_of(tgid))
+		if (own)
 			bpf_map_delete_elem(&targets, &tgid);
 		return 0;
 	}
-	if (add_target(tgid, *target))
-		report_process(HS_PROCESS_EXEC, tgid, 0, *target, &name);
+	__u32 index = *target;
+
+	if (add_target(tgid, index))
+		report_process(HS_PROCESS_EXEC, tgid, 0, index, &name);
 	return 0;
 }
 
@@ -145,19 +160,26 @@ static __always_inline int process_exit(struct task_struct *task)
 	return 0;
 }
 
-/* In the context of the process that calls listen(). */
-static __always_inline void process_listen(__u16 port)
+/* Is the current process, which uses this listening port, a target? It may be by the port, and become one now. */
+static __always_inline bool is_target_at(__u16 port)
 {
 	__u32 tgid = current_tgid();
 
-	if (!target_of(tgid)) {
-		__u32 *target = bpf_map_lookup_elem(&target_ports, &port);
+	if (target_of(tgid))
+		return true;
+	__u32 *target = bpf_map_lookup_elem(&target_ports, &port);
 
-		if (!target || !add_target(tgid, *target))
-			return;
-		report_process(HS_PROCESS_LISTEN, tgid, 0, *target, NULL);
-	}
-	add_listen_port(port);
+	if (!target || !add_target(tgid, *target))
+		return false;
+	report_process(HS_PROCESS_LISTEN, tgid, 0, *target, NULL);
+	return true;
+}
+
+/* In the context of the process that calls listen(). */
+static __always_inline void process_listen(__u16 port)
+{
+	if (is_target_at(port))
+		add_listen_port(port);
 }
 
 #endif

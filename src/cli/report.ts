@@ -5,7 +5,7 @@ import type { Logger } from '../telemetry/log.ts';
 /** One line for each receiver that is attached. */
 export function logReady(receivers: readonly EbpfReceiver[], log: Logger): void {
   for (const receiver of receivers) {
-    const targets = receiver.watched().map(({ executableName, pid }) => `${executableName}(${pid})`);
+    const targets = receiver.watched().map(({ executable, pid }) => `${executable.name}(${pid})`);
     const fields = { hooks: receiver.hooks, targets: targets.join(',') || 'none yet' };
     if (receiver.acceptHook) log.info(fields, 'ready');
     else log.warn({ ...fields, accept_hook: 'none, so accept waits count as read waits' }, 'ready');

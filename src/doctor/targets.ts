@@ -1,25 +1,17 @@
 import type { Target } from '../config/types.ts';
-import { allPids, type Executable, executableOf, listeningPorts, matches } from '../receiver/processes.ts';
+import { allPids, factsOf, matches, type ProcessFacts } from '../receiver/processes.ts';
 import { type Finding, fail, ok } from './finding.ts';
 import type { Machine } from './machine.ts';
-
-interface Process {
-  readonly pid: number;
-  readonly executable: Executable;
-}
 
 /** A line for every process that a target describes, or one that says that there is none yet. */
 export function checkTargets(machine: Machine, targets: readonly Target[]): Finding[] {
   const proc = `${machine.root}/proc`;
-  const processes = allPids(proc).flatMap((pid): Process[] => {
-    const executable = executableOf(pid, proc);
-    return executable && pid !== process.pid ? [{ pid, executable }] : [];
-  });
+  const processes = allPids(proc)
+    .filter((pid) => pid !== process.pid)
+    .flatMap((pid) => factsOf(pid, proc) ?? []);
   return targets.flatMap((target) => {
-    const found = processes.filter(({ pid, executable }) =>
-      matches(target, pid, executable, () => listeningPorts(pid, proc)),
-    );
-    return found.length === 0 ? [absent(target)] : found.map((each) => present(target, each, proc));
+    const found = processes.filter((each) => matches(target, each));
+    return found.length === 0 ? [absent(target)] : found.map((each) => present(target, each));
   });
 }
 
@@ -33,9 +25,9 @@ function absent(target: Target): Finding {
   );
 }
 
-function present(target: Target, { pid, executable }: Process, proc: string): Finding {
-  const ports = listeningPorts(pid, proc).sort((a, b) => a - b);
-  const listening = ports.length === 0 ? 'listening nowhere' : `listening on ${ports.join(', ')}`;
+function present(target: Target, { pid, executable, ports }: ProcessFacts): Finding {
+  const sorted = ports().toSorted((a, b) => a - b);
+  const listening = sorted.length === 0 ? 'listening nowhere' : `listening on ${sorted.join(', ')}`;
   return ok('target', `${describe(target)}: pid ${pid}, ${executable.path}, ${listening}`);
 }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename } from 'node:path';
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises';
@@ -16,7 +16,15 @@ import { createClock, monotonicNs } from './clock.ts';
 import { type KernelRecord, RECEIVER_KIND } from './kernel-record.ts';
 import { preflight } from './preflight.ts';
 import { type Counters, loadProbes, type Probes } from './probes.ts';
-import { allPids, containerIdOf, executableOf, listeningPorts, matches } from './processes.ts';
+import {
+  allPids,
+  containerIdOf,
+  type Executable,
+  executableOf,
+  factsOf,
+  listeningPorts,
+  matches,
+} from './processes.ts';
 import { createQuietExchanges } from './quiet.ts';
 
 const DRAIN_INTERVAL_MS = 50;
@@ -31,7 +39,7 @@ export type Losses = Counters & { readonly undrained: number };
 
 export interface WatchedProcess {
   readonly pid: number;
-  readonly executableName: string;
+  readonly executable: Executable;
   readonly serviceName: string;
 }
 
@@ -59,6 +67,7 @@ export function createEbpfReceiver(
 ): EbpfReceiver {
   const clock = createClock();
   const quiet = createQuietExchanges();
+  const targets = config.targets.map(withRealPath);
   const watched = new Map<number, WatchedProcess>();
   let probes: Probes | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -66,55 +75,66 @@ export function createEbpfReceiver(
   let lastCounters: Losses | undefined;
   let acceptHook = false;
 
-  function watch(pid: number, targetIndex: number): boolean {
-    const target = config.targets[targetIndex];
-    const exe = executableOf(pid);
-    if (!target || !exe || !probes) return false;
+  function watch(pid: number, targetIndex: number, executable: Executable): void {
+    const target = targets[targetIndex];
+    if (!target || !probes) return;
     for (const port of listeningPorts(pid)) probes.addListenPort(port);
-    const serviceName = target.serviceName ?? exe.name;
-    watched.set(pid, { pid, executableName: exe.name, serviceName });
+    probes.addProxyName(executable.name);
+    const serviceName = target.serviceName ?? executable.name;
+    watched.set(pid, { pid, executable, serviceName });
     emit({
       kind: RECEIVER_KIND.PROXY,
       tgid: pid,
       serviceName,
-      executableName: exe.name,
-      executablePath: exe.path,
+      executableName: executable.name,
+      executablePath: executable.path,
       containerId: containerIdOf(pid),
     });
-    return true;
   }
 
+  /** Those that run already; until there is no new one, for a worker may be born while we look. */
   function findProcesses(loaded: Probes): void {
-    for (const pid of allPids()) {
-      const exe = executableOf(pid);
-      if (!exe || pid === process.pid) continue;
-      let ports: number[] | undefined;
-      const portsOnce = (): number[] => {
-        ports ??= listeningPorts(pid);
-        return ports;
-      };
-      const index = config.targets.findIndex((target) => matches(target, pid, exe, portsOnce));
-      if (index >= 0 && loaded.addProcess(pid, index)) watch(pid, index);
+    const looked = new Set([process.pid]);
+    for (let found = true; found; ) {
+      found = false;
+      for (const pid of allPids()) {
+        if (looked.has(pid)) continue;
+        looked.add(pid);
+        const facts = factsOf(pid);
+        if (!facts) continue;
+        const index = targets.findIndex((target) => matches(target, facts));
+        if (index < 0 || !loaded.addProcess(pid, index)) continue;
+        watch(pid, index, facts.executable);
+        found = true;
+      }
     }
   }
 
   function onProcess(record: ProcessRecord): void {
     if (record.event === PROCESS_EVENT.EXIT) watched.delete(record.tgid);
     else {
-      const target = config.targets[record.target];
-      const path = executableOf(record.tgid)?.path;
-      if (
-        target?.by === 'path' &&
-        record.event === PROCESS_EVENT.EXEC &&
-        path !== undefined &&
-        path !== target.path
-      ) {
+      const target = targets[record.target];
+      const executable = executableOf(record.tgid) ?? executableOfGone(record);
+      const isOther = target?.by === 'path' && executable?.path !== target.path;
+      if (isOther && record.event === PROCESS_EVENT.EXEC) {
         probes?.removeProcess(record.tgid); // the kernel knows the file's basename only
         return;
       }
-      watch(record.tgid, record.target);
+      if (executable) watch(record.tgid, record.target, executable);
     }
     emit(record);
+  }
+
+  /** Of a process that ended before its record was read: its parent's, or what the kernel said. */
+  function executableOfGone({
+    event,
+    parentTgid,
+    name,
+    target: index,
+  }: ProcessRecord): Executable | undefined {
+    const target = targets[index];
+    if (event === PROCESS_EVENT.EXEC) return { name, path: target?.by === 'path' ? target.path : '' };
+    return watched.get(parentTgid)?.executable;
   }
 
   function drain(loaded: Probes, limit: number): number {
@@ -156,7 +176,7 @@ export function createEbpfReceiver(
     },
     start() {
       preflight();
-      for (const target of config.targets) requireTarget(target);
+      for (const target of targets) requireTarget(target);
       probes = loadProbes(config);
       acceptHook = probes.acceptHook;
       emit({
@@ -166,10 +186,13 @@ export function createEbpfReceiver(
         seed: randomBytes(16).toString('hex'),
       });
       emit(clock());
-      for (const [index, target] of config.targets.entries()) {
+      for (const [index, target] of targets.entries()) {
         if (target.by === 'executable') probes.addName(target.executable, index);
         else if (target.by === 'path') probes.addName(basename(target.path), index);
-        else if (target.by === 'listen_port') probes.addPort(target.listenPort, index);
+        else if (target.by === 'listen_port') {
+          probes.addPort(target.listenPort, index);
+          probes.addListenPort(target.listenPort);
+        }
       }
       findProcesses(probes);
       timer = setTimeout(tick, DRAIN_INTERVAL_MS);
@@ -209,6 +232,16 @@ function requireTarget(target: Target): void {
       'TARGET_NOT_FOUND',
       `there is no process ${target.pid} to watch; look up the proxy's process id, or name it by executable.`,
     );
+  }
+}
+
+/** A process is known by the file that it runs, which links may lead to. */
+function withRealPath(target: Target): Target {
+  if (target.by !== 'path') return target;
+  try {
+    return { ...target, path: realpathSync(target.path) };
+  } catch {
+    return target; // not there yet
   }
 }
 

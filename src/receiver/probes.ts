@@ -48,6 +48,8 @@ export interface Probes {
   removeProcess(tgid: number): void;
   addName(name: string, target: number): void;
   addPort(port: number, target: number): void;
+  /** The basename of an executable that a watched process runs. */
+  addProxyName(name: string): void;
   addListenPort(port: number): void;
   /** No new records from here on; what is in the ring and in the table stays readable. */
   detach(): void;
@@ -103,6 +105,7 @@ export function loadProbes(options: ProbeOptions): Probes {
       removeProcess: (tgid) => void object.remove('targets', u32(tgid)),
       addName: (name, target) => void object.update('target_names', nameKey(name), u32(target)),
       addPort: (port, target) => void object.update('target_ports', u16(port), u32(target)),
+      addProxyName: (name) => void object.update('proxy_names', nameKey(name), u32(1)),
       addListenPort: (port) => {
         const index = (SHARED.listenPorts >> 3) + (port >> 6);
         Atomics.or(shared64, index, 1n << BigInt(port & 63));

@@ -53,18 +53,65 @@ export function listeningPorts(pid: number, proc: string = PROC): number[] {
   return [...ports];
 }
 
-/** True when the target describes this process; `listen_port` is looked up among the ports given. */
-export function matches(target: Target, pid: number, exe: Executable, ports: () => number[]): boolean {
+/** A process as far as a target can describe one; what takes time to find out is looked up when it is asked for. */
+export interface ProcessFacts {
+  readonly pid: number;
+  readonly executable: Executable;
+  /** TCP ports on which it listens. */
+  ports(): readonly number[];
+  /** Its own id and those of its parents, as far as they run the same file: of a worker up to its master. */
+  lineage(): readonly number[];
+}
+
+/** Undefined for a process that is gone or a kernel thread. */
+export function factsOf(pid: number, proc: string = PROC): ProcessFacts | undefined {
+  const executable = executableOf(pid, proc);
+  if (!executable) return undefined;
+  let ports: readonly number[] | undefined;
+  let lineage: readonly number[] | undefined;
+  return {
+    pid,
+    executable,
+    ports() {
+      ports ??= listeningPorts(pid, proc);
+      return ports;
+    },
+    lineage() {
+      lineage ??= lineageOf(pid, executable, proc);
+      return lineage;
+    },
+  };
+}
+
+/** True when the target describes this process. Workers belong to the process id of their master. */
+export function matches(target: Target, { pid, executable, ports, lineage }: ProcessFacts): boolean {
   switch (target.by) {
     case 'executable':
-      return exe.name === target.executable;
+      return executable.name === target.executable;
     case 'path':
-      return exe.path === target.path;
+      return executable.path === target.path;
     case 'pid':
-      return pid === target.pid;
+      return pid === target.pid || lineage().includes(target.pid);
     case 'listen_port':
       return ports().includes(target.listenPort);
   }
+}
+
+function lineageOf(pid: number, executable: Executable, proc: string): number[] {
+  const lineage = [pid];
+  for (;;) {
+    const parent = parentOf(lineage.at(-1) ?? 0, proc);
+    if (parent === 0 || executableOf(parent, proc)?.path !== executable.path) return lineage;
+    lineage.push(parent);
+  }
+}
+
+/** Field 4 of /proc/PID/stat, proc_pid_stat(5); 0 for none. */
+function parentOf(pid: number, proc: string): number {
+  const text = readText(`${proc}/${pid}/stat`);
+  /* The name in parentheses may hold spaces and parentheses itself. */
+  const [, parent = '0'] = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return Number(parent);
 }
 
 function socketInodes(folder: string): string[] {

@@ -18,7 +18,7 @@ export function resourceOf(
         ? {
             'process.pid': proxy.tgid,
             'process.executable.name': proxy.executableName,
-            'process.executable.path': proxy.executablePath,
+            ...(proxy.executablePath ? { 'process.executable.path': proxy.executablePath } : {}),
           }
         : {}),
       ...(proxy?.containerId ? { 'container.id': proxy.containerId } : {}),

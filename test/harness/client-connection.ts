@@ -157,12 +157,14 @@ async function greeted(state: State): Promise<void> {
 async function talk(state: State): Promise<void> {
   const { options } = state.shared;
   const held = options.holdAfter ?? -1;
+  const holdNow = async (): Promise<void> => {
+    if (state.over || state.answered !== held || state.sent !== held || state.held) return;
+    state.held = true;
+    state.shared.arrive();
+    await state.shared.go;
+  };
   while (!state.over && state.answered < state.total) {
-    if (state.answered === held && state.sent === held && !state.held) {
-      state.held = true;
-      state.shared.arrive();
-      await state.shared.go;
-    }
+    await holdNow();
     const limit = state.sent < held ? Math.min(held, state.total) : state.total;
     const pipeline = Math.max(options.pipeline ?? 1, 1);
     while (!state.over && state.sent < limit && state.pending.length < pipeline) send(state);
@@ -172,6 +174,7 @@ async function talk(state: State): Promise<void> {
     const gapMs = draw(options.gapMs ?? 0, state.random);
     if (gapMs > 0 && state.answered < state.total) await new Promise((resolve) => setTimeout(resolve, gapMs));
   }
+  await holdNow();
 }
 
 function send(state: State): void {

@@ -37,8 +37,10 @@ export async function startHaproxy(options: HaproxyOptions): Promise<RunningProx
   writeFileSync(config, configuration(options, listeners));
   const stdoutFd = openSync(logFile, 'a');
   const binary = existsSync('/usr/sbin/haproxy') ? '/usr/sbin/haproxy' : 'haproxy';
-  const child = await startChild(binary, [options.masterWorker ? '-Wdb' : '-db', '-f', config], {
+  const child = await startChild(binary, [...(options.masterWorker ? ['-W'] : []), '-db', '-f', config], {
     stdoutFd,
+    /* A master takes its workers along on SIGTERM; killed, it would leave them behind. */
+    parentDeathSignal: options.masterWorker ? 'TERM' : 'KILL',
   }).finally(() => closeSync(stdoutFd));
   const stillAlive = (): void => {
     if (child.exit()) throw new Error(`HAProxy ended at start:\n${child.stderr()}`);

@@ -27,6 +27,8 @@ export interface FileSpan {
   readonly durationMs: number;
   readonly attributes: Readonly<Record<string, AttributeValue>>;
   readonly service: string;
+  /** `process.pid` of the proxy. */
+  readonly pid: number;
   readonly error: string;
 }
 
@@ -120,14 +122,16 @@ export async function readSpans(path: string): Promise<FileSpan[]> {
   for await (const line of createInterface({ input: createReadStream(path) })) {
     if (!line.endsWith('}')) break;
     for (const { resource, scopeSpans } of (JSON.parse(line) as RawRequest).resourceSpans) {
-      const service = String(bag(resource.attributes)['service.name']);
-      for (const { spans: raws } of scopeSpans) for (const raw of raws) spans.push(toSpan(raw, service));
+      const { 'service.name': service, 'process.pid': pid } = bag(resource.attributes);
+      for (const { spans: raws } of scopeSpans) {
+        for (const raw of raws) spans.push(toSpan(raw, String(service), Number(pid)));
+      }
     }
   }
   return spans;
 }
 
-function toSpan(raw: RawSpan, service: string): FileSpan {
+function toSpan(raw: RawSpan, service: string, pid: number): FileSpan {
   const startNs = BigInt(raw.startTimeUnixNano);
   const endNs = BigInt(raw.endTimeUnixNano);
   return {
@@ -141,6 +145,7 @@ function toSpan(raw: RawSpan, service: string): FileSpan {
     durationMs: Number(endNs - startNs) / 1e6,
     attributes: bag(raw.attributes),
     service,
+    pid,
     error: raw.status?.code === 2 ? (raw.status.message ?? '') : '',
   };
 }

@@ -64,6 +64,7 @@ export function asFileSpan(span: HopSpan): FileSpan {
     durationMs: Number(endNs - startNs) / 1e6,
     attributes: span.attributes,
     service: String(span.resource.attributes['service.name']),
+    pid: Number(span.resource.attributes['process.pid']),
     error: span.error ?? '',
   };
 }
