@@ -169,12 +169,15 @@ export interface SeenHop {
   readonly phases: ReadonlyMap<string, FileSpan>;
 }
 
-/** Hops with their upstream spans and phases, by parent; CLIENT spans without a hop are in `loose`. */
+/**
+ * Hops with their upstream spans and phases, by parent; CLIENT spans without a hop are in `loose`. Spans of connections,
+ * whose beginning or end is told apart from the exchanges when it lies further away, are no hops.
+ */
 export function hopsOf(spans: readonly FileSpan[]): { hops: SeenHop[]; loose: FileSpan[] } {
   const children = Map.groupBy(spans, (span) => span.parentSpanId);
   const under = (id: string): FileSpan[] => children.get(id) ?? [];
   const hops = spans
-    .filter((span) => span.kind === 'SERVER')
+    .filter((span) => span.kind === 'SERVER' && !span.name.startsWith('tcp connection '))
     .map((hop) => {
       const upstreams = under(hop.spanId).filter((span) => span.kind === 'CLIENT');
       const phases = [hop, ...upstreams]
