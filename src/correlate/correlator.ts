@@ -12,7 +12,7 @@ import type { Hop, Pairing } from './hop.ts';
 import { createPair, type Pair, type PairedExchange } from './pair.ts';
 import { carriesEnd, carriesSetUp, isComplete } from './set-up-and-end.ts';
 import { hasEnded, hasExchange, isDownstream, isPreexisting } from './side.ts';
-import { closeKey, createAttempts } from './unpaired.ts';
+import { createAttempts } from './unpaired.ts';
 
 /** A full-duplex connection's exchange that nothing follows. */
 const HELD_NS = 2_000_000_000;
@@ -67,8 +67,6 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
   const halves = new Map<number, HalfState>();
   /** Ended without a pair: by connection, waiting for an attempt that explains them. */
   const orphans = new Map<number, { record: SideRecord; sinceNs: number }>();
-  /** Where they ended in their thread's calls, and when we heard; those that found nothing stay rivals of others. */
-  const orphanCloses = new Map<string, number>();
   const attempts = createAttempts();
   const chain = createChain((hop) => {
     stats.hops++;
@@ -79,7 +77,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
   let clock: ClockRecord = { kind: RECEIVER_KIND.CLOCK, monotonicNs: 0, wallSeconds: 0, wallNanos: 0 };
 
   type HopParts = Pick<Hop, 'kind' | 'pairing' | 'setUp' | 'end'> &
-    Partial<Pick<Hop, 'downstream' | 'upstream' | 'attempts' | 'ambiguous' | 'overlapping'>>;
+    Partial<Pick<Hop, 'downstream' | 'upstream' | 'attempts' | 'failure' | 'ambiguous' | 'overlapping'>>;
 
   function give(parts: HopParts): void {
     const side = parts.downstream ?? parts.upstream;
@@ -99,6 +97,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
   }
 
   function onSide(record: SideRecord): void {
+    if (isDownstream(record) && hasEnded(record)) attempts.servedBy(record, record.closeTid);
     if (record.peer) {
       const downstream = isDownstream(record) ? record.connection : record.peer;
       let state = pairs.get(downstream);
@@ -131,6 +130,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     state.exchanges++;
     state.setUpTold ||= setUp;
     state.endTold ||= end;
+    if (setUp && d && u) attempts.servedBy(d, u.tid);
     const tried = setUp && d && u ? attempts.takeNamed(d, u.tid) : [];
     give({
       kind: 'exchange',
@@ -192,7 +192,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
   function onUnpairedEnd(record: SideRecord): void {
     if (isDownstream(record)) {
       orphans.set(record.connection, { record, sinceNs: clock.monotonicNs });
-      orphanCloses.set(closeKey(record.closeTid, record.closeOp), clock.monotonicNs);
+      attempts.addDownstream(record, clock.monotonicNs);
     } else if (record.bytesRead === 0 && record.totalRead === 0 && record.totalWritten === 0) {
       attempts.add(record, clock.monotonicNs);
     } else giveHalf(record);
@@ -202,14 +202,15 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     for (const [connection, { record, sinceNs }] of orphans) {
       if (sinceNs > beforeNs) return; // in order of their ends
       orphans.delete(connection);
-      const found = attempts.takeFor(record, (tid, op) => orphanCloses.has(closeKey(tid, op)));
+      const { failure, ambiguous, ...found } = attempts.takeFor(record);
       const upstream = found.attempts.at(-1);
-      if (upstream) orphanCloses.delete(closeKey(record.closeTid, record.closeOp));
       const pairing: Pairing = upstream ? found.pairing : 'none';
       giveHalf(record, {
         ...(upstream ? { upstream } : {}),
+        ...(failure ? { failure } : {}),
         attempts: found.attempts.slice(0, -1),
         pairing,
+        ambiguous,
       });
     }
   }
@@ -217,8 +218,6 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
   function advance(nowNs: number): void {
     settleOrphans(nowNs - UNPAIRED_WAIT_NS);
     for (const record of attempts.expire(nowNs - ATTEMPT_WAIT_NS)) giveHalf(record, { ambiguous: true });
-    for (const [key, sinceNs] of orphanCloses)
-      if (nowNs - sinceNs > ATTEMPT_WAIT_NS) orphanCloses.delete(key);
     for (const [downstream, state] of pairs) {
       for (const exchange of state.duplex.release(nowNs - HELD_NS)) tell(state, exchange);
       const { halfEndedNs, lastNs } = state;
@@ -235,7 +234,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
 
   return {
     stats,
-    size: () => pairs.size + halves.size + orphans.size + orphanCloses.size + attempts.size() + chain.size(),
+    size: () => pairs.size + halves.size + orphans.size + attempts.size() + chain.size(),
     push(record) {
       switch (record.kind) {
         case KIND.SIDE:

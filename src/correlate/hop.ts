@@ -30,6 +30,11 @@ export interface Hop {
   readonly upstream?: SideRecord;
   /** Upstream connections that failed before, first one first. */
   readonly attempts: readonly SideRecord[];
+  /**
+   * The attempt by whose failure the proxy ended this hop, though it was made for another or nobody knows for whom:
+   * one that fails takes along whoever waited for a connection to the same upstream.
+   */
+  readonly failure?: SideRecord;
   readonly pairing: Pairing;
   readonly ambiguous: boolean;
   /** The hop carries its connections' set-up. */

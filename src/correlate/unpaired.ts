@@ -1,24 +1,37 @@
 import type { SideRecord } from '../records.gen.ts';
+import { createCloses, letGoNs } from './closes.ts';
+
+/** Nameless attempts that are remembered of one thread. */
+const MAX_NAMELESS = 256;
+
+/** What an unpaired downstream connection came to. */
+export interface Tried {
+  /** Made for it, in order; each is given once. */
+  readonly attempts: SideRecord[];
+  readonly pairing: 'connect' | 'order';
+  /** Failed and took the connection with it, though it was made for another or nobody knows for whom. */
+  readonly failure?: SideRecord;
+  /** Attempts are about that may have been made for it. */
+  readonly ambiguous: boolean;
+}
 
 /**
  * Upstream connections that ended without a byte relayed, by the downstream connection that called for them.
  * Their evidence is the order of the thread's calls: see struct hs_thread in bpf/connection.h.
  */
 export interface Attempts {
+  /** An upstream connection that ended. */
   add(upstream: SideRecord, nowNs: number): void;
-  /**
-   * What was tried for a downstream connection that has ended, in order; each is given once. `rival` tells
-   * whether another unpaired downstream connection ended at that place of the thread's calls.
-   */
-  takeFor(
-    downstream: SideRecord,
-    rival: (tid: number, closeOp: number) => boolean,
-  ): { attempts: SideRecord[]; pairing: 'connect' | 'order' };
+  /** A downstream connection that ended unpaired; they are all added some time before they are asked for. */
+  addDownstream(downstream: SideRecord, nowNs: number): void;
+  takeFor(downstream: SideRecord): Tried;
   /**
    * What was tried in vain before `thread` opened the connection that relays for this downstream one, so that it is
    * known to have been that thread's.
    */
   takeNamed(downstream: SideRecord, thread: number): SideRecord[];
+  /** A downstream connection was served or let go of by this thread. */
+  servedBy(downstream: SideRecord, thread: number): void;
   /** Those for which nobody came in time. */
   expire(beforeNs: number): SideRecord[];
   /** Attempts that wait, and places of closes that are remembered for the next ones. */
@@ -28,90 +41,106 @@ export interface Attempts {
 interface Attempt {
   readonly record: SideRecord;
   readonly sinceNs: number;
+  /** The downstream connection that the kernel named, until it is found to have been another thread's. */
+  candidate: number;
 }
 
-export const closeKey = (tid: number, op: number): string => `${tid}:${op}`;
-
 export function createAttempts(): Attempts {
+  /** All that nobody has taken yet, by their connection, in the order in which they came. */
+  const waiting = new Map<number, Attempt>();
   const byCandidate = new Map<number, Attempt[]>();
-  /** Without a candidate of the kernel's, by thread and place of the close. */
-  const byClose = new Map<string, Attempt>();
-  /** For the next try of the same downstream connection. */
-  const candidateByClose = new Map<string, { candidate: number; sinceNs: number }>();
+  const closes = createCloses();
+  /**
+   * Processes whose threads hand connections to each other (HAProxy): there a thread connects for others, and the
+   * one connection that it has itself accepted says nothing.
+   */
+  const handing = new Set<number>();
+  /** By thread: when the last attempts were made for which the kernel named nobody, in the order of their ends. */
+  const nameless = new Map<number, { synNs: number; sinceNs: number }[]>();
 
-  function remember(candidate: number, attempt: Attempt): void {
-    const list = byCandidate.get(candidate) ?? [];
-    list.push(attempt);
-    byCandidate.set(candidate, list);
-    const { closeTid, closeOp } = attempt.record;
-    candidateByClose.set(closeKey(closeTid, closeOp), { candidate, sinceNs: attempt.sinceNs });
-  }
+  const isNamed = ({ candidate, record }: Attempt): boolean => candidate !== 0 && !handing.has(record.tgid);
 
-  /* A connection handed from the thread that accepted it to another says nothing by its accept. */
   function takeNamed(downstream: SideRecord, thread: number): SideRecord[] {
     const named = byCandidate.get(downstream.connection) ?? [];
     byCandidate.delete(downstream.connection);
-    const sure = named.filter(({ record }) => record.tid === thread);
-    for (const attempt of named) if (!sure.includes(attempt)) awaitOrder(attempt);
-    return sure.map(({ record }) => record);
+    const taken: SideRecord[] = [];
+    for (const attempt of named) {
+      const { connection, tid } = attempt.record;
+      if (!waiting.has(connection)) continue;
+      if (tid === thread && isNamed(attempt)) {
+        waiting.delete(connection);
+        taken.push(attempt.record);
+      } else attempt.candidate = 0;
+    }
+    return taken;
   }
 
-  function awaitOrder(attempt: Attempt): void {
-    byClose.set(closeKey(attempt.record.closeTid, attempt.record.closeOp), attempt);
+  /** An attempt that the order of closing leaves for this connection alone, and that is named for no other. */
+  function takePartner(downstream: SideRecord): SideRecord[] {
+    const partner = closes.partnerOf(downstream);
+    const attempt = partner && waiting.get(partner.connection);
+    if (!attempt || isNamed(attempt)) return [];
+    waiting.delete(attempt.record.connection);
+    return [attempt.record];
+  }
+
+  function noteNameless({ tid, synNs }: SideRecord, sinceNs: number): void {
+    const list = nameless.get(tid) ?? [];
+    list.push({ synNs, sinceNs });
+    if (list.length > MAX_NAMELESS) list.shift();
+    nameless.set(tid, list);
+  }
+
+  /** An attempt of the thread that let this connection go, in its lifetime, for nobody knows whom. */
+  function mayHaveTried(downstream: SideRecord): boolean {
+    const list = nameless.get(downstream.closeTid) ?? [];
+    if (list.length === MAX_NAMELESS) return true;
+    const untilNs = letGoNs(downstream);
+    return list.some(({ synNs }) => synNs >= downstream.acceptedNs && synNs <= untilNs);
+  }
+
+  function forget({ record }: Attempt): void {
+    waiting.delete(record.connection);
+    const rest = byCandidate.get(record.candidate)?.filter((other) => other.record !== record);
+    if (rest && rest.length > 0) byCandidate.set(record.candidate, rest);
+    else byCandidate.delete(record.candidate);
   }
 
   return {
     takeNamed,
-    size: () => byCandidate.size + byClose.size + candidateByClose.size,
+    size: () => waiting.size + byCandidate.size + closes.size() + nameless.size,
     add(record, sinceNs) {
-      const attempt = { record, sinceNs };
-      const candidate =
-        record.candidate || candidateByClose.get(closeKey(record.tid, record.openOp - 1))?.candidate;
-      if (candidate) remember(candidate, attempt);
-      else awaitOrder(attempt);
+      const { candidate, connection } = record;
+      const attempt = { record, sinceNs, candidate };
+      waiting.set(connection, attempt);
+      closes.add(record, sinceNs);
+      if (candidate === 0) noteNameless(record, sinceNs);
+      else byCandidate.set(candidate, [...(byCandidate.get(candidate) ?? []), attempt]);
     },
-    takeFor(downstream, rival) {
-      const { closeTid, closeOp } = downstream;
+    addDownstream: (record, sinceNs) => closes.add(record, sinceNs),
+    servedBy(downstream, thread) {
+      if (thread !== 0 && downstream.tid !== thread) handing.add(downstream.tgid);
+    },
+    takeFor(downstream) {
+      const { closeTid } = downstream;
       const sure = takeNamed(downstream, closeTid);
-      if (sure.length > 0) return { attempts: sure, pairing: 'connect' };
-      /* The thread let go of both in one go, and of nothing in between. */
-      const near = [closeOp - 1, closeOp + 1].flatMap((op) => {
-        const attempt = byClose.get(closeKey(closeTid, op));
-        return attempt && couldServe(attempt.record, downstream) ? [attempt] : [];
-      });
-      const [only] = near;
-      if (near.length !== 1 || !only || closeOp === 0) return { attempts: [], pairing: 'order' };
-      const beyond = 2 * only.record.closeOp - closeOp;
-      if (rival(closeTid, beyond)) return { attempts: [], pairing: 'order' };
-      byClose.delete(closeKey(only.record.closeTid, only.record.closeOp));
-      return { attempts: [only.record], pairing: 'order' };
+      if (sure.length > 0) return { attempts: sure, pairing: 'connect', ambiguous: false };
+      const partner = takePartner(downstream);
+      if (partner.length > 0) return { attempts: partner, pairing: 'order', ambiguous: false };
+      const failure = closes.causeOf(downstream);
+      const ambiguous = failure !== undefined || mayHaveTried(downstream);
+      return { attempts: [], pairing: 'order', ambiguous, ...(failure ? { failure } : {}) };
     },
     expire(beforeNs) {
-      const expired: SideRecord[] = [];
-      for (const [key, list] of byCandidate) {
-        const late = list.filter(({ sinceNs }) => sinceNs < beforeNs);
-        if (late.length === 0) continue;
-        expired.push(...late.map(({ record }) => record));
-        const rest = list.filter(({ sinceNs }) => sinceNs >= beforeNs);
-        if (rest.length > 0) byCandidate.set(key, rest);
-        else byCandidate.delete(key);
+      const expired = [...waiting.values()].filter(({ sinceNs }) => sinceNs < beforeNs);
+      expired.forEach(forget);
+      closes.expire(beforeNs);
+      for (const [tid, list] of nameless) {
+        const recent = list.filter(({ sinceNs }) => sinceNs >= beforeNs);
+        if (recent.length > 0) nameless.set(tid, recent);
+        else nameless.delete(tid);
       }
-      for (const [key, { record, sinceNs }] of byClose) {
-        if (sinceNs >= beforeNs) continue;
-        expired.push(record);
-        byClose.delete(key);
-      }
-      for (const [key, { sinceNs }] of candidateByClose) if (sinceNs < beforeNs) candidateByClose.delete(key);
-      return expired;
+      return expired.map(({ record }) => record);
     },
   };
-}
-
-function couldServe(upstream: SideRecord, downstream: SideRecord): boolean {
-  return (
-    upstream.tgid === downstream.tgid &&
-    downstream.acceptedNs !== 0 &&
-    upstream.synNs >= downstream.acceptedNs &&
-    upstream.closeOp !== 0
-  );
 }

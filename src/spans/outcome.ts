@@ -1,6 +1,6 @@
 import type { Hop } from '../correlate/hop.ts';
 import { hasExchange, isAnswered, requestTotal } from '../correlate/side.ts';
-import type { SideRecord } from '../records.gen.ts';
+import { SIDE_FLAGS, type SideRecord } from '../records.gen.ts';
 
 /** Outcomes in the words of someone who debugs a proxy, with what each means on an error span. */
 export const OUTCOMES = {
@@ -89,9 +89,9 @@ export function outcomeOf(hop: Hop): Outcome {
   if (u?.synNs && !u.establishedNs) return connectOutcome(u, first);
   if (!d) return u && isAnswered(u) ? 'ok' : upstreamOnlyOutcome(first);
   if (isAnswered(d)) return answeredOutcome(d, u, first);
-  const asked = hasExchange(d) || (u !== undefined && requestTotal(u) > 0);
+  const asked = hasExchange(d) || d.unreadBytes > 0 || (u !== undefined && requestTotal(u) > 0);
   if (!asked && first?.by !== 'upstream' && (u || first?.by === 'client')) return 'idle_closed';
-  if (!u) return first?.by === 'client' ? 'client_aborted' : 'no_upstream';
+  if (!u) return withoutUpstream(hop, first);
   switch (first?.by) {
     case 'client':
       return 'client_aborted';
@@ -100,6 +100,13 @@ export function outcomeOf(hop: Hop): Outcome {
     default:
       return 'proxy_reset';
   }
+}
+
+/** `no_upstream` is said only where no attempt can have been made for this hop. */
+function withoutUpstream(hop: Hop, first: Leaving | undefined): Outcome {
+  if (first?.by === 'client') return 'client_aborted';
+  if (hop.failure) return connectOutcome(hop.failure, first);
+  return hop.ambiguous ? 'proxy_reset' : 'no_upstream';
 }
 
 function connectOutcome(u: SideRecord, first: Leaving | undefined): Outcome {
@@ -124,12 +131,19 @@ function upstreamOnlyOutcome(first: Leaving | undefined): Outcome {
 
 /** At least one answer byte was written downstream. Of opaque bytes only the connections' ends tell whether more should have come. */
 function answeredOutcome(d: SideRecord, u: SideRecord | undefined, first: Leaving | undefined): Outcome {
-  const clientReset = d.error === ECONNRESET || d.error === EPIPE;
-  if (clientReset && d.finReceivedNs !== 0 && d.lastWriteNs > d.finReceivedNs) return 'client_aborted';
   if (u && first?.by === 'upstream' && first.how !== 'fin') return 'upstream_reset';
+  if (d.flags & SIDE_FLAGS.UNDELIVERED) return 'client_aborted';
+  const clientReset = d.error === ECONNRESET || d.error === EPIPE;
+  if (clientReset && d.finReceivedNs !== 0 && hadMoreFor(d)) return 'client_aborted';
   if (!u || !upstreamHadMore(d, u)) return 'ok';
   if (first?.by === 'client') return 'client_aborted';
   return first?.by === 'proxy' ? 'proxy_reset' : 'ok';
+}
+
+/** After its FIN a client resets what comes in vain (RFC 9293, section 3.10.7.4): it was still on its way, or came later. */
+function hadMoreFor(d: SideRecord): boolean {
+  const ownFin = d.finSentNs ? 1 : 0; // takes a sequence number
+  return d.lastWriteNs > d.finReceivedNs || d.unackedBytes > ownFin;
 }
 
 /** Answer bytes that were read and not written, not read, or came after the proxy had closed. */

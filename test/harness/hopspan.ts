@@ -30,6 +30,7 @@ export interface FileSpan {
   /** `process.pid` of the proxy. */
   readonly pid: number;
   readonly error: string;
+  readonly links: readonly { readonly traceId: string; readonly spanId: string }[];
 }
 
 /** `hopspan run` in a process of its own, writing to a file. */
@@ -111,6 +112,7 @@ interface RawSpan {
   endTimeUnixNano: string;
   attributes?: RawAttributes;
   status?: { code?: number; message?: string };
+  links?: { traceId: string; spanId: string }[];
 }
 interface RawRequest {
   resourceSpans: { resource: { attributes: RawAttributes }; scopeSpans: { spans: RawSpan[] }[] }[];
@@ -147,6 +149,7 @@ function toSpan(raw: RawSpan, service: string, pid: number): FileSpan {
     service,
     pid,
     error: raw.status?.code === 2 ? (raw.status.message ?? '') : '',
+    links: raw.links ?? [],
   };
 }
 

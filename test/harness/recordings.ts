@@ -66,5 +66,6 @@ export function asFileSpan(span: HopSpan): FileSpan {
     service: String(span.resource.attributes['service.name']),
     pid: Number(span.resource.attributes['process.pid']),
     error: span.error ?? '',
+    links: span.links,
   };
 }

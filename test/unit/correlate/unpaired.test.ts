@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { closeKey, createAttempts } from '../../../src/correlate/unpaired.ts';
+import { createAttempts } from '../../../src/correlate/unpaired.ts';
 import type { SideRecord } from '../../../src/records.gen.ts';
 import { downstreamRecord, upstreamRecord } from '../../harness/side-record.ts';
 
@@ -22,9 +22,12 @@ const refused = (connection: number, closeOp: number, fields: Partial<SideRecord
 function found(attempts: readonly SideRecord[], clients: readonly SideRecord[]): string[] {
   const state = createAttempts();
   for (const record of attempts) state.add(record, 0);
-  const closes = new Set(clients.map(({ closeTid, closeOp }) => closeKey(closeTid, closeOp)));
+  for (const record of clients) {
+    state.servedBy(record, record.closeTid);
+    state.addDownstream(record, 0);
+  }
   return clients.map((record) => {
-    const taken = state.takeFor(record, (tid, op) => closes.has(closeKey(tid, op)));
+    const taken = state.takeFor(record);
     return taken.attempts.length === 0
       ? 'none'
       : `${taken.pairing} ${taken.attempts.map(({ connection }) => connection).join(' ')}`;
@@ -36,12 +39,8 @@ describe('by connect()', () => {
     assert.deepEqual(found([refused(2, 3, { candidate: 1 })], [client(1, 9)]), ['connect 2']);
   });
 
-  test('its tries follow one another in the thread, the last one is the last', () => {
-    const tries = [
-      refused(2, 3, { candidate: 1 }),
-      refused(3, 5, { openOp: 4 }),
-      refused(4, 7, { openOp: 6 }),
-    ];
+  test('its tries in their order', () => {
+    const tries = [refused(2, 3), refused(3, 5), refused(4, 7)].map((each) => ({ ...each, candidate: 1 }));
     assert.deepEqual(found(tries, [client(1, 8)]), ['connect 2 3 4']);
   });
 
