@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { after, describe, test } from 'node:test';
+import type { Config, EbpfReceiverConfig, FileExporterConfig } from '../../../src/config/types.ts';
+import { HopspanError } from '../../../src/errors.ts';
+import type { ExporterDeps } from '../../../src/exporter/create.ts';
+import { createPipelines } from '../../../src/pipeline/pipelines.ts';
+import { createService } from '../../../src/pipeline/service.ts';
+import { createLogger } from '../../../src/telemetry/log.ts';
+import { makeStream } from '../../harness/kernel-records.ts';
+import { createLogLines } from '../../harness/log-lines.ts';
+import { temporaryFolder } from '../../harness/temporary-folder.ts';
+
+const folder = temporaryFolder(after);
+const pathOf = (name: string): string => join(folder, `${name}.jsonl`);
+
+const receiver = (name: string): EbpfReceiverConfig => ({
+  ...{ type: 'ebpf', name, targets: [{ by: 'executable', executable: 'envoy' }] },
+  ...{ maxConnections: 1024, ringBufferBytes: 65_536, idleTimeoutMs: 1000, phaseFloorNs: 0 },
+});
+const file = (name: string, path = pathOf(name)): FileExporterConfig => ({ type: 'file', name, path });
+
+function config(parts: Partial<Config>): Config {
+  return {
+    ...{ receivers: [receiver('ebpf')], exporters: [], pipelines: [] },
+    ...{ telemetry: { logLevel: 'info', metricsLevel: 'none' }, resourceAttributes: {}, ...parts },
+  };
+}
+
+const deps = (): ExporterDeps => ({ log: createLogLines(), stdout: process.stdout });
+const linesOf = (name: string): number => readFileSync(pathOf(name), 'utf8').split('\n').length - 1;
+
+describe('the graph that a configuration describes', () => {
+  test("a receiver's records go to the exporters of its pipelines and to no other", async () => {
+    const pipelines = createPipelines(
+      config({
+        receivers: [receiver('ebpf'), receiver('ebpf/two')],
+        exporters: ['a', 'b', 'c'].map((name) => file(name)),
+        pipelines: [
+          { name: 'traces', receivers: ['ebpf'], processors: [], exporters: ['a', 'b'] },
+          { name: 'traces/two', receivers: ['ebpf/two'], processors: [], exporters: ['c'] },
+        ],
+      }),
+      deps(),
+    );
+    await pipelines.start();
+    const input = pipelines.inputOf('ebpf');
+    for (const record of makeStream(4)) input(record);
+    pipelines.inputOf('nobody')(makeStream(1)[0] as never);
+    await pipelines.shutdown(5000);
+    const exported = pipelines.exporterStats().map(({ name, exported }) => [name, exported]);
+    assert.ok(linesOf('a') > 0);
+    assert.equal(linesOf('b'), linesOf('a'));
+    assert.equal(linesOf('c'), 0);
+    assert.equal(exported[0]?.[1], exported[1]?.[1]);
+    assert.deepEqual(exported[2], ['c', 0]);
+    assert.deepEqual(
+      pipelines.correlatorStats().map(({ hops }) => hops),
+      [4, 0],
+    );
+    assert.equal(pipelines.busy(), false);
+  });
+
+  test('an exporter that two pipelines share is one', async () => {
+    const shared = { processors: [], exporters: ['shared'] };
+    const pipelines = createPipelines(
+      config({
+        receivers: [receiver('ebpf'), receiver('ebpf/two')],
+        exporters: [file('shared')],
+        pipelines: [
+          { ...shared, name: 'traces', receivers: ['ebpf'] },
+          { ...shared, name: 'traces/two', receivers: ['ebpf/two'] },
+        ],
+      }),
+      deps(),
+    );
+    await pipelines.start();
+    for (const name of ['ebpf', 'ebpf/two']) {
+      const input = pipelines.inputOf(name);
+      for (const record of makeStream(1)) input(record);
+    }
+    await pipelines.shutdown(5000);
+    await pipelines.shutdown(5000);
+    assert.equal(pipelines.exporterStats().length, 1);
+    assert.equal(linesOf('shared'), 2);
+  });
+
+  test('what is complete at the end goes out', async () => {
+    const pipelines = createPipelines(
+      config({
+        exporters: [file('late')],
+        pipelines: [{ name: 'traces', receivers: ['ebpf'], processors: [], exporters: ['late'] }],
+      }),
+      deps(),
+    );
+    await pipelines.start();
+    const input = pipelines.inputOf('ebpf');
+    for (const record of makeStream(1).slice(0, -2)) input(record); // neither the last half nor the clock after it
+    await pipelines.shutdown(5000);
+    assert.equal(linesOf('late'), 1);
+  });
+});
+
+describe('a service', () => {
+  const unusable = config({
+    exporters: [file('unusable', join(folder, 'none', 'such'))],
+    pipelines: [{ name: 'traces', receivers: ['ebpf'], processors: [], exporters: ['unusable'] }],
+  });
+
+  test('starts from the end: where an exporter cannot, no probe is loaded', async () => {
+    const log = createLogger('error', new PassThrough());
+    const service = createService(unusable, { log, stdout: process.stdout });
+    await assert.rejects(
+      service.start(),
+      (error) => error instanceof HopspanError && error.code === 'EXPORTER_START_FAILED',
+    );
+    assert.throws(() => service.receivers[0]?.counters(), /before start/);
+    await service.shutdown(1000);
+    await service.shutdown(1000);
+  });
+});
