@@ -12,7 +12,7 @@ import type { Hop, Pairing } from './hop.ts';
 import { createPair, type Pair, type PairedExchange } from './pair.ts';
 import { carriesEnd, carriesSetUp, isComplete } from './set-up-and-end.ts';
 import { hasEnded, hasExchange, isDownstream, isPreexisting } from './side.ts';
-import { createAttempts } from './unpaired.ts';
+import { createAttempts, isAttempt } from './unpaired.ts';
 
 /** A full-duplex connection's exchange that nothing follows. */
 const HELD_NS = 2_000_000_000;
@@ -193,9 +193,8 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     if (isDownstream(record)) {
       orphans.set(record.connection, { record, sinceNs: clock.monotonicNs });
       attempts.addDownstream(record, clock.monotonicNs);
-    } else if (record.bytesRead === 0 && record.totalRead === 0 && record.totalWritten === 0) {
-      attempts.add(record, clock.monotonicNs);
-    } else giveHalf(record);
+    } else if (isAttempt(record)) attempts.add(record, clock.monotonicNs);
+    else giveHalf(record);
   }
 
   function settleOrphans(beforeNs: number): void {

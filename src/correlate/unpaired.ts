@@ -45,6 +45,19 @@ interface Attempt {
   candidate: number;
 }
 
+/**
+ * Without a byte; or with the request of a client whose connection the proxy had closed before it wrote that request
+ * upstream, so that the two were not paired by its memory.
+ */
+export function isAttempt(upstream: SideRecord): boolean {
+  if (upstream.totalRead !== 0) return false;
+  return upstream.totalWritten === 0 || (upstream.candidate !== 0 && upstream.exchange === 1);
+}
+
+function agree(upstream: SideRecord, downstream: SideRecord): boolean {
+  return upstream.totalWritten === 0 || upstream.totalWritten === downstream.totalRead;
+}
+
 export function createAttempts(): Attempts {
   /** All that nobody has taken yet, by their connection, in the order in which they came. */
   const waiting = new Map<number, Attempt>();
@@ -67,7 +80,7 @@ export function createAttempts(): Attempts {
     for (const attempt of named) {
       const { connection, tid } = attempt.record;
       if (!waiting.has(connection)) continue;
-      if (tid === thread && isNamed(attempt)) {
+      if (tid === thread && isNamed(attempt) && agree(attempt.record, downstream)) {
         waiting.delete(connection);
         taken.push(attempt.record);
       } else attempt.candidate = 0;

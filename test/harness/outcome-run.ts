@@ -7,6 +7,8 @@ import { type Backend, fillAcceptQueue, runClient, startBackend } from './traffi
 /** Connections of one client port on one listener, as hopspan and the proxy's log have them. */
 export interface SeenConnection {
   readonly hops: readonly SeenHop[];
+  /** Spans of the connection itself, where its beginning or end lies apart from its exchanges. */
+  readonly apart: readonly FileSpan[];
   readonly entry: ProxyLogEntry;
 }
 
@@ -56,12 +58,13 @@ export async function runScenarios(
   for (const [at, scenario] of scenarios.entries()) {
     const listenerPort = portOf(scenario);
     const ports = (logs[at]?.connections ?? []).map(({ localPort }) => localPort);
+    const isOf = (port: number, { attributes }: FileSpan): boolean =>
+      attributes['client.port'] === port && attributes['server.port'] === listenerPort;
     seen.set(
       scenario,
       ports.map((port) => ({
-        hops: hops.filter(({ hop: { attributes } }) => {
-          return attributes['client.port'] === port && attributes['server.port'] === listenerPort;
-        }),
+        hops: hops.filter(({ hop }) => isOf(port, hop)),
+        apart: spans.filter((span) => span.name.startsWith('tcp connection ') && isOf(port, span)),
         entry: only(entries.filter((each) => each.clientPort === port && each.listenerPort === listenerPort)),
       })),
     );

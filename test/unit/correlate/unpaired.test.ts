@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createAttempts } from '../../../src/correlate/unpaired.ts';
+import { createAttempts, isAttempt } from '../../../src/correlate/unpaired.ts';
 import type { SideRecord } from '../../../src/records.gen.ts';
 import { downstreamRecord, upstreamRecord } from '../../harness/side-record.ts';
 
@@ -53,6 +53,22 @@ describe('by connect()', () => {
     const attempts = [refused(2, 3, { candidate: 1 })];
     const clients = [client(1, 90, { closeTid: 102 }), client(5, 4)];
     assert.deepEqual(found(attempts, clients), ['none', 'order 2']);
+  });
+
+  test('a request that was written upstream when its client was gone', () => {
+    const written = (bytes: number): SideRecord =>
+      refused(2, 3, { candidate: 1, exchange: 1, totalWritten: bytes });
+    assert.ok(isAttempt(written(500)));
+    assert.ok(!isAttempt({ ...written(500), candidate: 0 }), 'of whom is not known');
+    assert.ok(!isAttempt({ ...written(500), totalRead: 1 }), 'it was answered');
+    assert.deepEqual(found([written(500)], [client(1, 9, { totalRead: 500 })]), ['connect 2']);
+    assert.deepEqual(found([written(500)], [client(1, 9, { totalRead: 400 })]), ['none']);
+  });
+
+  test('where threads hand connections to each other, the kernel names nobody', () => {
+    const handed = client(7, 20, { closeTid: 102 });
+    assert.deepEqual(found([refused(2, 3, { candidate: 1 })], [handed, client(1, 9)]), ['none', 'none']);
+    assert.deepEqual(found([refused(2, 3, { candidate: 1 })], [handed, client(5, 4)]), ['none', 'order 2']);
   });
 
   test('each is given once', () => {
@@ -115,5 +131,38 @@ describe('expiry', () => {
     assert.deepEqual(ids(11), [2]);
     assert.deepEqual(ids(40).toSorted(), [3, 4]);
     assert.equal(state.size(), 0);
+  });
+});
+
+describe('a failed attempt takes along', () => {
+  /** Whose failure ended each of these clients. */
+  function causes(attempts: readonly SideRecord[], clients: readonly SideRecord[]): (number | undefined)[] {
+    const state = createAttempts();
+    for (const record of attempts) state.add(record, 0);
+    for (const record of clients) state.addDownstream(record, 0);
+    return clients.map((record) => state.takeFor(record).failure?.connection);
+  }
+  const failed = refused(2, 3, { candidate: 1, releasedNs: 500 });
+
+  test('whoever the thread let go of right after it, by the same listener', () => {
+    const other = client(6, 6, { localPort: 9999 });
+    assert.deepEqual(causes([failed], [client(4, 4), client(5, 5), other]), [2, 2, undefined]);
+  });
+
+  test('nobody who came later, was let go of much later, or after something else', () => {
+    const late = client(4, 4, { acceptedNs: 600 });
+    assert.deepEqual(causes([failed], [late]), [undefined]);
+    assert.deepEqual(causes([failed], [client(4, 4, { closedNs: 3_000_000_000 })]), [undefined]);
+    assert.deepEqual(causes([failed], [client(4, 5)]), [undefined]);
+    assert.deepEqual(causes([{ ...failed, establishedNs: 400 }], [client(4, 4)]), [undefined]);
+  });
+
+  test('attempts of unknown clients in its lifetime leave it open whether any was its own', () => {
+    const state = createAttempts();
+    state.add(refused(2, 3, { synNs: 300 }), 0);
+    const during = client(4, 9, { acceptedNs: 200, closedNs: 400 });
+    const before = client(5, 10, { acceptedNs: 200, closedNs: 250 });
+    assert.equal(state.takeFor(during).ambiguous, true);
+    assert.equal(state.takeFor(before).ambiguous, false);
   });
 });
