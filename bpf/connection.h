@@ -25,7 +25,8 @@ struct hs_connection {
 	struct hs_arrival previous_arrival; /* data can arrive before the probe of the read before it runs */
 	__u32 seen_rcv_nxt;
 	__u32 phase;
-	__u32 tries;     /* operations whose buffers were looked at in vain */
+	__u16 tries;     /* operations whose buffers were looked at in vain */
+	__u16 chained;   /* upstream: the other end is a watched downstream connection; that one writes */
 	__u32 unclaimed; /* downstream: counted in its thread's hs_thread.unclaimed */
 	__u32 place;     /* own index in the table */
 	__u32 candidate_place; /* upstream: where record.candidate is, or was */
@@ -75,11 +76,17 @@ struct hs_isns {
 	__u32 server;
 };
 
+struct hs_caller {
+	__u64 connection;
+	__u32 place;
+	__u32 reserved;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
 	__type(key, struct hs_isns);
-	__type(value, __u64);
+	__type(value, struct hs_caller);
 } chains SEC(".maps");
 
 /*
@@ -305,20 +312,28 @@ static __always_inline void connection_established(struct sock *sk, int from)
 	connection->seen_rcv_nxt = record->remote_isn + 1;
 
 	struct hs_isns isns;
+	struct hs_caller caller = {};
 
 	if (from == TCP_SYN_SENT) {
 		isns.client = record->local_isn;
 		isns.server = record->remote_isn;
-		bpf_map_update_elem(&chains, &isns, &record->connection, BPF_ANY);
+		caller.connection = record->connection;
+		caller.place = connection->place;
+		bpf_map_update_elem(&chains, &isns, &caller, BPF_ANY);
 	} else {
 		isns.client = record->remote_isn;
 		isns.server = record->local_isn;
-		__u64 *upstream = bpf_map_lookup_elem(&chains, &isns);
+		struct hs_caller *known = bpf_map_lookup_elem(&chains, &isns);
 
-		if (upstream) {
-			record->chained = *upstream;
-			bpf_map_delete_elem(&chains, &isns);
-		}
+		if (!known)
+			return;
+		caller = *known;
+		record->chained = caller.connection;
+		bpf_map_delete_elem(&chains, &isns);
+		struct hs_connection *upstream = connection_at(caller.place);
+
+		if (upstream && upstream->record.connection == caller.connection)
+			upstream->chained = 1;
 	}
 }
 

@@ -50,6 +50,9 @@ static __always_inline void turn(struct hs_connection *connection, struct sock *
 		connection->record.flags |= HS_SERVER_FIRST;
 	}
 	connection->phase = HS_ANSWER;
+	/* Who answers has been through its handshake. */
+	if (connection->record.role == HS_UPSTREAM && !connection->chained)
+		connection->record.flags |= HS_UNCHAINED;
 }
 
 static __always_inline void exchange_read(struct sock *sk, int bytes)

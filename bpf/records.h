@@ -33,6 +33,7 @@ enum hs_side_flags {
 	HS_SERVER_FIRST = 1 << 3, /* the exchange began with answer bytes */
 	HS_PROXY_HEADER = 1 << 5, /* the connection began with a PROXY protocol header */
 	HS_UNDELIVERED = 1 << 6, /* cut off by the peer or a timeout before its TCP had all that was written to it */
+	HS_UNCHAINED = 1 << 7, /* upstream, answered: the other end is no watched downstream connection */
 	HS_SNAPSHOT = 1 << 4,    /* copied by the receiver from the connection table; the exchange went quiet */
 };
 

@@ -34,6 +34,7 @@ export const SIDE_FLAGS = {
   SERVER_FIRST: 8,
   PROXY_HEADER: 32,
   UNDELIVERED: 64,
+  UNCHAINED: 128,
   SNAPSHOT: 16,
 } as const;
 
@@ -119,6 +120,7 @@ export const CONNECTION = {
   seenRcvNxt: 328,
   phase: 332,
   tries: 336,
+  chained: 338,
   unclaimed: 340,
   place: 344,
   candidatePlace: 348,

@@ -1,6 +1,6 @@
 import type { SideRecord } from '../records.gen.ts';
 import type { ExchangeKey, Hop } from './hop.ts';
-import { answerStart, answerTotal, requestStart, requestTotal } from './side.ts';
+import { answerStart, answerTotal, isUnchained, requestStart, requestTotal } from './side.ts';
 
 /** How long a hop waits for the hop that called it, in nanoseconds of the records' clock. */
 const WAIT_NS = 5_000_000_000;
@@ -60,7 +60,7 @@ export function createChain(emit: (hop: Hop) => void): Chain {
   function place(hop: Hop): void {
     emit(hop);
     const upstream = hop.upstream;
-    if (!upstream || hop.kind === 'connection') return;
+    if (!upstream || hop.kind === 'connection' || isUnchained(upstream)) return;
     remember(upstream.connection, hop.clock.monotonicNs, {
       requestStart: requestStart(upstream),
       requestEnd: requestTotal(upstream),

@@ -3,6 +3,8 @@ import { ROLE, SIDE_FLAGS, type SideRecord } from '../records.gen.ts';
 export const isDownstream = (record: SideRecord): boolean => record.role === ROLE.DOWNSTREAM;
 export const hasExchange = (record: SideRecord): boolean => (record.flags & SIDE_FLAGS.EXCHANGE) !== 0;
 export const hasEnded = (record: SideRecord): boolean => (record.flags & SIDE_FLAGS.ENDED) !== 0;
+/** No watched proxy is at the other end of this upstream connection; false where that is not known. */
+export const isUnchained = (record: SideRecord): boolean => (record.flags & SIDE_FLAGS.UNCHAINED) !== 0;
 export const isPreexisting = (record: SideRecord): boolean => (record.flags & SIDE_FLAGS.PREEXISTING) !== 0;
 
 export const hasProxyHeader = (record: SideRecord): boolean => (record.flags & SIDE_FLAGS.PROXY_HEADER) !== 0;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { createChain } from '../../../src/correlate/chain.ts';
 import type { Hop } from '../../../src/correlate/hop.ts';
-import type { SideRecord } from '../../../src/records.gen.ts';
+import { SIDE_FLAGS, type SideRecord } from '../../../src/records.gen.ts';
 import { makeClock } from '../../harness/kernel-records.ts';
 import { downstreamRecord, hopOf, upstreamRecord } from '../../harness/side-record.ts';
 
@@ -275,5 +275,14 @@ describe('what is kept', () => {
     const first = { bytesRead: 1, totalRead: 1000 };
     chain.add(hopOf({ downstream: downstreamRecord({ ...first, connection: 300_000, chained: 1 }) }));
     assert.equal(hops.at(-1)?.parent?.connection, 1);
+  });
+
+  test('an exchange with no watched proxy at its other end is not remembered', () => {
+    const { chain, hops } = collect();
+    const hop = hopAt({ proxy: 0, exchange: 1 });
+    const upstream = upstreamRecord({ ...hop.upstream, flags: SIDE_FLAGS.EXCHANGE | SIDE_FLAGS.UNCHAINED });
+    chain.add({ ...hop, upstream });
+    assert.equal(hops.length, 1);
+    assert.equal(chain.size(), 0);
   });
 });
