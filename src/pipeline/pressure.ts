@@ -1,7 +1,7 @@
 import type { Exporter } from '../exporter/exporter.ts';
 
 /** Spans waiting in one exporter from which on the source should pause. */
-const HIGH_SPANS = 8192;
+const HIGH_SPANS = 4096;
 /** An exporter that sent nothing for so long is stuck: it drops, and nobody waits for it. */
 const STUCK_MS = 500;
 

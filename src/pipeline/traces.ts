@@ -5,7 +5,7 @@ import { createSpanBuilder, type SpanOptions } from '../spans/build.ts';
 import type { HopSpan } from '../spans/hop-span.ts';
 
 /** A batch is handed on when it has so many spans, or at the next clock record. */
-const BATCH_SPANS = 512;
+const BATCH_SPANS = 128;
 
 /** Records in, spans to every exporter: the pure middle of the house, and its batching. */
 export interface TracePipeline {

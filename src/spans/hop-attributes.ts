@@ -84,6 +84,6 @@ function sideAttributes(record: SideRecord, peer: Endpoint, local: Endpoint): Ba
 /** Client's and server's initial sequence number (RFC 9293, section 3.4.1), which both ends know. */
 function connectionId(record: SideRecord): string {
   return isDownstream(record)
-    ? hex(record.remoteIsn) + hex(record.localIsn)
-    : hex(record.localIsn) + hex(record.remoteIsn);
+    ? hex(record.remoteIsn, record.localIsn)
+    : hex(record.localIsn, record.remoteIsn);
 }

@@ -11,12 +11,32 @@ function mix(value: number): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
-/** Every 16-bit number as four hexadecimal digits: ids are made for every span, and this is their dearest part. */
-const HEX = Array.from({ length: 65_536 }, (_, value) => value.toString(16).padStart(4, '0'));
+const DIGITS = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0));
+const digit = (value: number): number => DIGITS[value & 15] as number;
 
-/** A 32-bit number as eight hexadecimal digits. */
-export function hex(word: number): string {
-  return (HEX[word >>> 16] as string) + (HEX[word & 0xffff] as string);
+/**
+ * Two 32-bit numbers as sixteen hexadecimal digits. Ids are made for every span: made in one piece they are strings
+ * that lie flat, where concatenation makes trees that are flattened when they are encoded.
+ */
+export function hex(high: number, low: number): string {
+  return String.fromCharCode(
+    digit(high >>> 28),
+    digit(high >>> 24),
+    digit(high >>> 20),
+    digit(high >>> 16),
+    digit(high >>> 12),
+    digit(high >>> 8),
+    digit(high >>> 4),
+    digit(high),
+    digit(low >>> 28),
+    digit(low >>> 24),
+    digit(low >>> 20),
+    digit(low >>> 16),
+    digit(low >>> 12),
+    digit(low >>> 8),
+    digit(low >>> 4),
+    digit(low),
+  );
 }
 
 /**
@@ -41,13 +61,8 @@ export function createIds(seed: string): Ids {
   return {
     traceId: (root, part) => {
       const own = part + SPAN_PART.TRACE;
-      return (
-        hex(word(0, root, own) || 1) +
-        hex(word(1, root, own)) +
-        hex(word(2, root, own)) +
-        hex(word(3, root, own))
-      );
+      return hex(word(0, root, own) || 1, word(1, root, own)) + hex(word(2, root, own), word(3, root, own));
     },
-    spanId: (key, part) => hex(word(0, key, part) || 1) + hex(word(1, key, part)),
+    spanId: (key, part) => hex(word(0, key, part) || 1, word(1, key, part)),
   };
 }

@@ -14,6 +14,9 @@ const IS_REMOTE = 0x200;
 const INT64_LIMIT = 2 ** 63;
 /** Names are a fixed list in hopspan; this holds for applications' spans, should they ever come this way. */
 const MAX_KEYS = 4096;
+// A phase's span has no attributes and fits in 127 bytes, whose number takes one byte; the others take two.
+const lengthBytes = ({ kind }: HopSpan): number => (kind === 'INTERNAL' ? 1 : 2);
+
 /** More than all fields of a span but names, attributes, events and links take together. */
 const SPAN_FIXED_BYTES = 160;
 
@@ -112,10 +115,29 @@ function writeAttributes(writer: ProtoWriter, field: number, attributes: Attribu
   }
 }
 
+/** An id that comes again from span to span, as bytes. */
+interface LastId {
+  hex: string;
+  bytes: Uint8Array;
+}
+
+const lastTrace: LastId = { hex: '', bytes: new Uint8Array() };
+const lastParent: LastId = { hex: '', bytes: new Uint8Array() };
+
 function writeId(writer: ProtoWriter, field: number, hex: string): void {
   writer.byte(tag(field, BYTES));
   writer.byte(hex.length / 2);
   writer.hex(hex);
+}
+
+function writeRepeatedId(writer: ProtoWriter, field: number, hex: string, last: LastId): void {
+  if (hex !== last.hex) {
+    last.hex = hex;
+    last.bytes = Buffer.from(hex, 'hex');
+  }
+  writer.byte(tag(field, BYTES));
+  writer.byte(last.bytes.length);
+  writer.bytes(last.bytes);
 }
 
 function writeTime(writer: ProtoWriter, field: number, [seconds, nanoseconds]: HopSpan['start']): void {
@@ -148,12 +170,12 @@ function writeStatus(writer: ProtoWriter, error: string | undefined): void {
 function writeSpan(writer: ProtoWriter, span: HopSpan): void {
   writer.reserve(SPAN_FIXED_BYTES);
   writer.byte(tag(2, BYTES));
-  const start = writer.beginMessage();
-  writeId(writer, 1, span.traceId);
+  const start = writer.beginMessage(lengthBytes(span));
+  writeRepeatedId(writer, 1, span.traceId, lastTrace);
   writeId(writer, 2, span.spanId);
   if (span.traceState !== undefined && span.traceState !== '') writeText(writer, 3, span.traceState);
   writer.reserve(SPAN_FIXED_BYTES);
-  if (span.parentSpanId !== undefined) writeId(writer, 4, span.parentSpanId);
+  if (span.parentSpanId !== undefined) writeRepeatedId(writer, 4, span.parentSpanId, lastParent);
   writeText(writer, 5, span.name);
   writer.reserve(SPAN_FIXED_BYTES);
   writeSmall(writer, 6, KINDS[span.kind]);
@@ -170,7 +192,7 @@ function writeSpan(writer: ProtoWriter, span: HopSpan): void {
   writeSmall(writer, 14, 0);
   writeStatus(writer, span.error);
   writeFlags(writer, span);
-  writer.endMessage(start);
+  writer.endMessage(start, lengthBytes(span));
 }
 
 function writeEvent(writer: ProtoWriter, event: HopSpan['events'][number]): void {

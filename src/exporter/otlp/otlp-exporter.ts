@@ -6,7 +6,7 @@ import type { ExporterLog } from '../log.ts';
 import { Trouble } from '../trouble.ts';
 import { Backoff } from './backoff.ts';
 import type { Batch } from './batch.ts';
-import { createOtlpClient, type OtlpClient } from './client.ts';
+import type { OtlpClient } from './client.ts';
 import type { OtlpOptions } from './options.ts';
 import type { SendResult } from './send-result.ts';
 import { SpanQueue } from './span-queue.ts';
@@ -21,6 +21,12 @@ export interface OtlpExporterDeps {
   /** Numbers in [0, 1), for the back-off's jitter. */
   readonly random?: () => number;
   readonly connect?: (options: OtlpOptions) => Promise<OtlpClient>;
+}
+
+/** gRPC is loaded only here: a quarter of what hopspan holds in memory, and other exporters do without. */
+async function connectByGrpc(options: OtlpOptions): Promise<OtlpClient> {
+  const { createOtlpClient } = await import('./client.ts');
+  return createOtlpClient(options);
 }
 
 class OtlpExporter implements Exporter {
@@ -51,7 +57,7 @@ class OtlpExporter implements Exporter {
     this.#options = options;
     this.#log = deps.log;
     this.#clock = deps.clock ?? systemClock;
-    this.#connect = deps.connect ?? createOtlpClient;
+    this.#connect = deps.connect ?? connectByGrpc;
     this.#backoff = new Backoff(options.retry, deps.random ?? Math.random);
     this.#outage = new Trouble(this.#clock, (reason) => this.#warn(`does not answer (${reason})`));
     this.#drops = new Trouble(this.#clock, (reason) => this.#warn(reason));

@@ -4,8 +4,8 @@ export const FIXED64 = 1;
 export const BYTES = 2;
 export const FIXED32 = 5;
 
-/** Below this, a loop is faster than the call into the runtime's encoder. */
-const SHORT_STRING = 48;
+/** Below this number of bytes, a loop is faster than a call into the runtime. */
+const SHORT = 48;
 
 export function tag(field: number, wireType: number): number {
   return (field << 3) | wireType;
@@ -89,8 +89,10 @@ export class ProtoWriter {
   }
 
   bytes(value: Uint8Array): void {
-    this.#buffer.set(value, this.pos);
-    this.pos += value.length;
+    const { length } = value;
+    if (length < SHORT) for (let n = 0; n < length; n++) this.#buffer[this.pos + n] = value[n] as number;
+    else this.#buffer.set(value, this.pos);
+    this.pos += length;
   }
 
   /** Hexadecimal text as bytes, without a length. */
@@ -107,26 +109,27 @@ export class ProtoWriter {
   text(text: string, size: number): void {
     const buffer = this.#buffer;
     let { pos } = this;
-    if (size === text.length && size < SHORT_STRING) {
+    if (size === text.length && size < SHORT) {
       for (let n = 0; n < size; n++) buffer[pos++] = text.charCodeAt(n);
     } else pos += buffer.write(text, pos, 'utf8');
     this.pos = pos;
   }
 
-  /** Leaves two bytes for a length; `endMessage` with this number fills them in. */
-  beginMessage(): number {
-    this.pos += 2;
+  /** Leaves room for a length; `endMessage` with this number fills it in. */
+  beginMessage(lengthBytes = 2): number {
+    this.pos += lengthBytes;
     return this.pos;
   }
 
-  endMessage(start: number): void {
+  /** Moves the message when its length takes another number of bytes. */
+  endMessage(start: number, lengthBytes = 2): void {
     const size = this.pos - start;
-    const sizeBytes = varintSize(size);
-    if (sizeBytes !== 2) {
-      this.reserve(sizeBytes);
-      this.#buffer.copyWithin(start - 2 + sizeBytes, start, this.pos);
+    const moved = varintSize(size) - lengthBytes;
+    if (moved !== 0) {
+      this.reserve(moved);
+      this.#buffer.copyWithin(start + moved, start, this.pos);
     }
-    this.pos = start - 2;
+    this.pos = start - lengthBytes;
     this.varint(size);
     this.pos += size;
   }
@@ -148,7 +151,7 @@ export class ProtoWriter {
 
 /** Bytes of text in UTF-8. */
 export function utf8Size(text: string): number {
-  if (text.length >= SHORT_STRING) return Buffer.byteLength(text);
+  if (text.length >= SHORT) return Buffer.byteLength(text);
   for (let n = 0; n < text.length; n++) if (text.charCodeAt(n) >= 0x80) return Buffer.byteLength(text);
   return text.length;
 }
