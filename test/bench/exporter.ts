@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer';
 import type { Exporter } from '../../src/exporter/exporter.ts';
 import { createFileExporter } from '../../src/exporter/file/file-exporter.ts';
-import { Batch } from '../../src/exporter/otlp/batch.ts';
+import { RequestEncoder } from '../../src/exporter/otlp/encode.ts';
 import { DEFAULT_OTLP_OPTIONS } from '../../src/exporter/otlp/options.ts';
 import { createOtlpExporter } from '../../src/exporter/otlp/otlp-exporter.ts';
 import { toOtlpJson } from '../../src/exporter/otlp-json.ts';
@@ -89,7 +89,11 @@ async function main(): Promise<void> {
   });
   bytes = 0;
   await measure('OTLP protobuf, ours', spans, () => {
-    for (const batch of batches) bytes += new Batch(batch).bytes().length;
+    const encoder = new RequestEncoder();
+    for (const batch of batches) {
+      for (const span of batch) encoder.add(span);
+      bytes += encoder.finish().length;
+    }
   });
   console.log(`  ${Math.round(bytes / ROUNDS / spans)} bytes per span`);
   for (const compression of ['none', 'gzip'] as const) {
