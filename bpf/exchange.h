@@ -59,8 +59,10 @@ static __always_inline void exchange_read(struct sock *sk, int bytes)
 {
 	struct hs_connection *connection = connection_in_use(sk);
 
-	if (!connection)
+	if (!connection) {
+		forget_buffers();
 		return;
+	}
 	struct hs_side_record *record = &connection->record;
 	__u64 now = bpf_ktime_get_ns();
 
@@ -102,8 +104,10 @@ static __always_inline void exchange_written(struct sock *sk, int bytes)
 {
 	struct hs_connection *connection = connection_in_use(sk);
 
-	if (!connection)
+	if (!connection) {
+		forget_buffers();
 		return;
+	}
 	struct hs_side_record *record = &connection->record;
 	__u64 written = written_ns(sk);
 

@@ -26,7 +26,7 @@ struct hs_buffer_note {
 	__u32 place;
 };
 
-/* Buffer address -> the unpaired connection received there last. Receives insert, sends read and delete. */
+/* Buffer address -> the unpaired connection received there last. Receives insert, sends read, both delete. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 32768);
@@ -153,6 +153,28 @@ static __always_inline void note_buffers(struct hs_connection *connection, __u64
 			connection->record.flags |= HS_PROXY_HEADER;
 		bpf_map_update_elem(&buffers, &key, &note, BPF_ANY);
 		left -= filled;
+	}
+}
+
+/*
+ * A socket of a watched process that has no place in the table received into these buffers, or sent from them: what
+ * is noted there is over, and nobody else may take it for his.
+ */
+static __always_inline void forget_buffers(void)
+{
+	struct hs_buffers all = {};
+	struct hs_buffer_key key = {};
+
+	key.tgid = current_tgid();
+	if (!target_of(key.tgid) || !user_buffers(&all))
+		return;
+	for (__u32 i = 0; i < HS_MAX_IOVECS; i++) {
+		struct user_iovec buffer;
+
+		if (!nth_buffer(&all, i, &buffer))
+			return;
+		key.address = buffer.base;
+		bpf_map_delete_elem(&buffers, &key);
 	}
 }
 

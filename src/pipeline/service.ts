@@ -5,6 +5,7 @@ import type { ExporterStats } from '../exporter/exporter.ts';
 import { createEbpfReceiver, type EbpfReceiver } from '../receiver/ebpf.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { startMetrics } from '../telemetry/metrics.ts';
+import { createLossWarnings, LOOK_EVERY_MS } from './losses.ts';
 import { createPipelines } from './pipelines.ts';
 
 /** Of a shutdown's time, for the spans that wait when the last record was read. */
@@ -33,12 +34,21 @@ export function createService(config: Config, deps: ServiceDeps): Service {
   );
 
   let endMetrics: (() => Promise<void>) | undefined;
+  let lossTimer: NodeJS.Timeout | undefined;
+
+  function watchLosses(): void {
+    const warnings = receivers.map((receiver) => ({ receiver, ...createLossWarnings(deps.log) }));
+    lossTimer = setInterval(() => {
+      for (const { receiver, look } of warnings) look(receiver.counters());
+    }, LOOK_EVERY_MS);
+  }
 
   return {
     receivers,
     async start() {
       await pipelines.start();
       for (const receiver of receivers) receiver.start();
+      watchLosses();
       if (config.telemetry.metricsLevel === 'none') return;
       endMetrics = await startMetrics({
         lost: () => receivers.map((receiver) => receiver.counters()),
@@ -48,6 +58,7 @@ export function createService(config: Config, deps: ServiceDeps): Service {
     },
     async shutdown(timeoutMs) {
       const startedMs = performance.now();
+      clearInterval(lossTimer);
       await Promise.all(receivers.map((receiver) => receiver.stop(timeoutMs - LAST_SPANS_MS)));
       const leftMs = timeoutMs - (performance.now() - startedMs) - (endMetrics ? METRICS_MS : 0);
       await pipelines.shutdown(Math.max(0, leftMs));

@@ -4,6 +4,9 @@ import { CONNECTION, readSideRecord, SIDE_FLAGS, SIDE_RECORD, type SideRecord } 
 /** enum hs_phase of bpf/connection.h */
 const PHASE_ANSWER = 2;
 
+/** Scans between two looks for connections that ended unheard, since their last record was lost. */
+const PRUNE_EVERY = 16;
+
 interface Reported {
   exchange: number;
   totalRead: number;
@@ -17,29 +20,46 @@ interface Reported {
  * does not count twice.
  */
 export interface QuietExchanges {
-  /** Snapshots of exchanges whose last byte moved before `beforeNs` (monotonic). */
+  /**
+   * Snapshots of exchanges whose last byte moved before `beforeNs` (monotonic). To be called when the ring has been
+   * drained, lest a snapshot overtake the kernel's records.
+   */
   scan(table: RingMemory, places: number, beforeNs: number): SideRecord[];
   /** The kernel's record less what a snapshot has already told. */
   reconcile(record: SideRecord): SideRecord;
+  /** Connections of which a snapshot was told. */
+  size(): number;
 }
 
 export function createQuietExchanges(): QuietExchanges {
   const reported = new Map<number, Reported>();
+  /** Not in the table at the last look. */
+  let gone = new Set<number>();
+  let scans = 0;
+
+  /** Twice, because the last record of a connection may be in the ring while its place is free already. */
+  function prune({ u32 }: RingMemory, places: number): void {
+    const missing = new Set(reported.keys());
+    for (let place = 0; place < places; place++) missing.delete(connectionAt(u32, place));
+    for (const connection of missing) if (gone.has(connection)) reported.delete(connection);
+    gone = missing;
+  }
+
   return {
+    size: () => reported.size,
     scan(table, places, beforeNs) {
       const found: SideRecord[] = [];
       const { u32 } = table;
+      if (++scans % PRUNE_EVERY === 0) prune(table, places);
       for (let place = 0; place < places; place++) {
-        const at = place * CONNECTION.size;
-        const w = at >> 2;
-        if (u32[w + (SIDE_RECORD.connection >> 2)] === 0 && u32[w + (SIDE_RECORD.connection >> 2) + 1] === 0)
-          continue;
-        if (u32[w + (CONNECTION.phase >> 2)] !== PHASE_ANSWER) continue;
-        if (lastByteNs(u32, w) >= beforeNs) continue;
-        const record = readSideRecord(table, at);
-        if (!(record.flags & SIDE_FLAGS.EXCHANGE) || record.connection === 0) continue;
-        const before = reported.get(record.connection);
-        if (before?.exchange === record.exchange && sameTotals(before, record)) continue;
+        const connection = connectionAt(u32, place);
+        if (connection === 0 || !isQuiet(u32, place, beforeNs)) continue;
+        const before = reported.get(connection);
+        if (before && isAsTold(u32, place, before)) continue;
+        const record = readSideRecord(table, place * CONNECTION.size);
+        /* The probes may have begun to write it anew while it was read. */
+        if (!isQuiet(u32, place, beforeNs) || !isAsTold(u32, place, record)) continue;
+        if (!(record.flags & SIDE_FLAGS.EXCHANGE) || record.connection !== connection) continue;
         const snapshot = continued(before, record);
         snapshot.flags |= SIDE_FLAGS.SNAPSHOT;
         remember(reported, record);
@@ -57,18 +77,49 @@ export function createQuietExchanges(): QuietExchanges {
   };
 }
 
+function connectionAt(u32: Uint32Array, place: number): number {
+  return u64(u32, place, SIDE_RECORD.connection);
+}
+
+/** Answered, and no byte has moved since; a place whose exchange begins this moment has no last byte yet. */
+function isQuiet(u32: Uint32Array, place: number, beforeNs: number): boolean {
+  if (u32[(place * CONNECTION.size + CONNECTION.phase) >> 2] !== PHASE_ANSWER) return false;
+  const last = Math.max(u64(u32, place, SIDE_RECORD.lastReadNs), u64(u32, place, SIDE_RECORD.lastWriteNs));
+  return last !== 0 && last < beforeNs;
+}
+
+function isAsTold(u32: Uint32Array, place: number, told: Reported): boolean {
+  return (
+    u32[(place * CONNECTION.size + SIDE_RECORD.exchange) >> 2] === told.exchange &&
+    u64(u32, place, SIDE_RECORD.totalRead) === told.totalRead &&
+    u64(u32, place, SIDE_RECORD.totalWritten) === told.totalWritten
+  );
+}
+
+/** A field of the record that stands first in a place. */
+function u64(u32: Uint32Array, place: number, field: number): number {
+  const w = (place * CONNECTION.size + field) >> 2;
+  return (u32[w] as number) + (u32[w + 1] as number) * 4294967296;
+}
+
 function continued(before: Reported | undefined, record: SideRecord): SideRecord {
   if (before?.exchange !== record.exchange) return record;
   if (sameTotals(before, record)) return { ...record, flags: record.flags & ~SIDE_FLAGS.EXCHANGE };
-  /* More of the answer came after the quiet: only that is new. */
+  /* More of the answer came after the quiet: only that is new, and of its moments the last one is known. */
+  const bytesRead = record.totalRead - before.totalRead;
+  const bytesWritten = record.totalWritten - before.totalWritten;
+  const readNs = bytesRead > 0 ? record.lastReadNs : 0;
+  const writtenNs = bytesWritten > 0 ? record.lastWriteNs : 0;
   return {
     ...record,
     flags: record.flags | SIDE_FLAGS.SERVER_FIRST,
     arrivedNs: 0,
-    firstReadNs: record.lastReadNs,
-    firstWriteNs: record.lastWriteNs,
-    bytesRead: record.totalRead - before.totalRead,
-    bytesWritten: record.totalWritten - before.totalWritten,
+    firstReadNs: readNs,
+    lastReadNs: readNs,
+    firstWriteNs: writtenNs,
+    lastWriteNs: writtenNs,
+    bytesRead,
+    bytesWritten,
   };
 }
 
@@ -79,13 +130,4 @@ function remember(reported: Map<number, Reported>, record: SideRecord): void {
 
 function sameTotals(a: Reported, b: Reported): boolean {
   return a.totalRead === b.totalRead && a.totalWritten === b.totalWritten;
-}
-
-function lastByteNs(u32: Uint32Array, w: number): number {
-  const read = w + (SIDE_RECORD.lastReadNs >> 2);
-  const written = w + (SIDE_RECORD.lastWriteNs >> 2);
-  return Math.max(
-    (u32[read] as number) + (u32[read + 1] as number) * 4294967296,
-    (u32[written] as number) + (u32[written + 1] as number) * 4294967296,
-  );
 }

@@ -53,6 +53,8 @@ export interface HopspanOptions {
   readonly exporters?: Readonly<Record<string, string>>;
   /** A program and its arguments that start hopspan, such as setpriv. */
   readonly launcher?: readonly string[];
+  /** `service.telemetry.metrics.level`; hopspan's default where not given. */
+  readonly metrics?: 'none' | 'normal';
 }
 
 /** Starts `hopspan run` and waits until it is ready. */
@@ -74,6 +76,7 @@ export async function startHopspan(options: HopspanOptions = {}): Promise<Runnin
       `  file: { path: ${path} }`,
       ...Object.entries(exporters).map(([name, yaml]) => `  ${name}: ${yaml}`),
       'service:',
+      ...(options.metrics ? [`  telemetry: { metrics: { level: ${options.metrics} } }`] : []),
       '  pipelines:',
       `    traces: { receivers: [ebpf], exporters: [${['file', ...Object.keys(exporters)].join(', ')}] }`,
     ].join('\n'),
@@ -83,7 +86,7 @@ export async function startHopspan(options: HopspanOptions = {}): Promise<Runnin
   await child.line(/ready/, READY_MS);
   return {
     child,
-    spans: () => readSpans(path),
+    spans: () => readSpans(path, true),
     async finish(expected) {
       const exit = await child.stop('SIGTERM', 20_000);
       if (exit.code !== 0)
@@ -118,12 +121,13 @@ interface RawRequest {
   resourceSpans: { resource: { attributes: RawAttributes }; scopeSpans: { spans: RawSpan[] }[] }[];
 }
 
-/** All spans of a file of OTLP/JSON lines; a last line that is still in the writing is left out. */
-export async function readSpans(path: string): Promise<FileSpan[]> {
+/** All spans of a file of OTLP/JSON lines; with `growing` a line that is still in the writing is left out. */
+export async function readSpans(path: string, growing = false): Promise<FileSpan[]> {
   const spans: FileSpan[] = [];
   for await (const line of createInterface({ input: createReadStream(path) })) {
-    if (!line.endsWith('}')) break;
-    for (const { resource, scopeSpans } of (JSON.parse(line) as RawRequest).resourceSpans) {
+    const request = parseLine(line, growing);
+    if (!request) break;
+    for (const { resource, scopeSpans } of request.resourceSpans) {
       const { 'service.name': service, 'process.pid': pid } = bag(resource.attributes);
       for (const { spans: raws } of scopeSpans) {
         for (const raw of raws) spans.push(toSpan(raw, String(service), Number(pid)));
@@ -131,6 +135,15 @@ export async function readSpans(path: string): Promise<FileSpan[]> {
     }
   }
   return spans;
+}
+
+function parseLine(line: string, growing: boolean): RawRequest | undefined {
+  try {
+    return JSON.parse(line) as RawRequest;
+  } catch (error) {
+    if (growing) return undefined;
+    throw error;
+  }
 }
 
 function toSpan(raw: RawSpan, service: string, pid: number): FileSpan {
