@@ -209,6 +209,8 @@ export function createEbpfReceiver(
         await setTimeoutAsync(busy() ? PAUSE_MS : 0);
       }
       scan(loaded, Number.POSITIVE_INFINITY);
+      const { memory, places } = loaded.connections();
+      for (const record of quiet.closed(memory, places)) emit(record);
       emit(clock());
       lastCounters = {
         ...loaded.counters(),

@@ -25,6 +25,11 @@ export interface QuietExchanges {
    * drained, lest a snapshot overtake the kernel's records.
    */
   scan(table: RingMemory, places: number, beforeNs: number): SideRecord[];
+  /**
+   * For the end of the watch: connections that the proxy has closed while TCP waits for the far end, which may take a
+   * minute, as if they had ended.
+   */
+  closed(table: RingMemory, places: number): SideRecord[];
   /** The kernel's record less what a snapshot has already told. */
   reconcile(record: SideRecord): SideRecord;
   /** Connections of which a snapshot was told. */
@@ -43,6 +48,14 @@ export function createQuietExchanges(): QuietExchanges {
     for (let place = 0; place < places; place++) missing.delete(connectionAt(u32, place));
     for (const connection of missing) if (gone.has(connection)) reported.delete(connection);
     gone = missing;
+  }
+
+  function reconcile(record: SideRecord): SideRecord {
+    const before = reported.get(record.connection);
+    if (!before) return record;
+    if (record.flags & SIDE_FLAGS.ENDED || record.exchange !== before.exchange)
+      reported.delete(record.connection);
+    return continued(before, record);
   }
 
   return {
@@ -67,13 +80,17 @@ export function createQuietExchanges(): QuietExchanges {
       }
       return found;
     },
-    reconcile(record) {
-      const before = reported.get(record.connection);
-      if (!before) return record;
-      if (record.flags & SIDE_FLAGS.ENDED || record.exchange !== before.exchange)
-        reported.delete(record.connection);
-      return continued(before, record);
+    closed(table, places) {
+      const found: SideRecord[] = [];
+      for (let place = 0; place < places; place++) {
+        const record = readSideRecord(table, place * CONNECTION.size);
+        if (record.connection === 0 || record.closeOp === 0) continue;
+        record.flags |= SIDE_FLAGS.ENDED;
+        found.push(reconcile(record));
+      }
+      return found;
     },
+    reconcile,
   };
 }
 

@@ -106,7 +106,8 @@ export function outcomeOf(hop: Hop): Outcome {
 function withoutUpstream(hop: Hop, first: Leaving | undefined): Outcome {
   if (first?.by === 'client') return 'client_aborted';
   if (hop.failure) return connectOutcome(hop.failure, first);
-  return hop.ambiguous ? 'proxy_reset' : 'no_upstream';
+  const tried = hop.ambiguous || (hop.downstream !== undefined && hop.downstream.peer !== 0);
+  return tried ? 'proxy_reset' : 'no_upstream';
 }
 
 function connectOutcome(u: SideRecord, first: Leaving | undefined): Outcome {

@@ -14,13 +14,15 @@ export interface SeenConnection {
 
 export interface OutcomeRun {
   readonly kind: ProxyKind;
+  /** Of every scenario that says no other number. */
+  readonly connections: number;
   readonly spans: readonly FileSpan[];
   readonly loose: readonly FileSpan[];
   /** What was seen of a scenario's connections. */
   readonly seen: ReadonlyMap<Scenario, readonly SeenConnection[]>;
 }
 
-type Start = (options: ProxyOptions & { retries?: number }) => Promise<RunningProxy>;
+export type Start = (options: ProxyOptions & { retries?: number }) => Promise<RunningProxy>;
 
 /** All scenarios at the same time through one proxy, `connections` each where the scenario says no other number. */
 export async function runScenarios(
@@ -69,7 +71,7 @@ export async function runScenarios(
       })),
     );
   }
-  return { kind: proxy.kind, spans, loose, seen };
+  return { kind: proxy.kind, connections, spans, loose, seen };
 
   async function listenerOf(upstream: Scenario['upstream']): Promise<{ upstreamPort?: number }> {
     if (upstream === 'none') return {};
