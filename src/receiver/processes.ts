@@ -1,8 +1,9 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Target } from '../config/types.ts';
 
 const LISTEN_STATE = '0A';
+const CHUNK_BYTES = 4096;
 
 export interface Executable {
   readonly path: string;
@@ -43,14 +44,44 @@ export function listeningPorts(pid: number, proc: string = PROC): number[] {
   if (inodes.size === 0) return [];
   const ports = new Set<number>();
   for (const table of ['tcp', 'tcp6']) {
-    for (const row of readText(`${proc}/${pid}/net/${table}`).split('\n').slice(1)) {
-      const [, local = '', , state, , , , , , inode = ''] = row.trim().split(/\s+/);
-      if (state === LISTEN_STATE && inodes.has(inode)) {
-        ports.add(Number.parseInt(local.slice(local.lastIndexOf(':') + 1), 16));
-      }
-    }
+    for (const { port, inode } of listeners(`${proc}/${pid}/net/${table}`))
+      if (inodes.has(inode)) ports.add(port);
   }
   return [...ports];
+}
+
+/**
+ * The first rows of /proc/PID/net/tcp: the kernel lists listening sockets before all others (tcp_seq_start() in
+ * net/ipv4/tcp_ipv4.c), and a busy host has a hundred thousand others.
+ */
+function* listeners(path: string): Generator<{ port: number; inode: string }> {
+  let heading = true;
+  for (const row of readLines(path)) {
+    const [, local = '', , state, , , , , , inode = ''] = row.trim().split(/\s+/);
+    if (heading) heading = false;
+    else if (state !== LISTEN_STATE) return;
+    else yield { port: Number.parseInt(local.slice(local.lastIndexOf(':') + 1), 16), inode };
+  }
+}
+
+/** The lines of a text file, of which no more is read than is asked for; none where it cannot be read. */
+function* readLines(path: string): Generator<string> {
+  let file: number | undefined;
+  try {
+    file = openSync(path, 'r');
+    const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
+    let rest = '';
+    for (let count = readSync(file, buffer); count > 0; count = readSync(file, buffer)) {
+      const lines = (rest + buffer.toString('latin1', 0, count)).split('\n');
+      rest = lines.pop() ?? '';
+      yield* lines;
+    }
+    if (rest !== '') yield rest;
+  } catch {
+    // Gone, or not ours to read.
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
 }
 
 /** A process as far as a target can describe one; what takes time to find out is looked up when it is asked for. */
