@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { type FileSpan, hopsOf, malformed, type SeenHop, startHopspan } from '../harness/hopspan.ts';
 import { freePort } from '../harness/ports.ts';
-import { stopLeftovers } from '../harness/process.ts';
+import { imposeStop, stopLeftovers } from '../harness/process.ts';
 import { startEnvoy, startHaproxy, startNginxStream } from '../harness/proxies.ts';
-import { runClient } from '../harness/traffic.ts';
+import { type Client, fillAcceptQueue, runClient, startBackend, startClient } from '../harness/traffic.ts';
 
 const LISTENERS = 12;
 
@@ -13,7 +13,7 @@ after(stopLeftovers);
 /** Each listener has an upstream address of its own, so that an attempt tells by its peer for whom it was made. */
 async function drive(
   start: typeof startEnvoy | typeof startNginxStream | typeof startHaproxy,
-  load: { readonly connections: number; readonly concurrency: number },
+  connections: number,
   options: { readonly maxConnectAttempts?: number; readonly retries?: number } = {},
 ): Promise<{ hops: SeenHop[]; loose: FileSpan[]; upstreamOf: (hop: SeenHop) => string }> {
   const upstreamPort = await freePort();
@@ -24,16 +24,24 @@ async function drive(
   }));
   const proxy = await start({ ...options, listeners });
   const hopspan = await startHopspan({ targets: [`listen_port: ${proxy.port}`] });
-  await Promise.all(
-    proxy.listeners.map(({ port }) => runClient({ port, requestBytes: 100, answerBytes: 100, ...load })),
-  );
-  await proxy.accessLog(LISTENERS * load.connections);
+  /* All wait in the accept queues while the proxy stands still, so that it takes them in one go. */
+  const clients: Client[] = [];
+  await imposeStop(proxy.pids(), 0, async () => {
+    for (const { port } of proxy.listeners)
+      clients.push(
+        await startClient({ port, requestBytes: 100, answerBytes: 100, holdAfter: 0, connections }),
+      );
+    await Promise.all(clients.map((client) => client.held));
+  });
+  await Promise.all(clients.map((client) => client.go()));
+  await Promise.all(clients.map((client) => client.done));
+  await proxy.accessLog(LISTENERS * connections);
   await proxy.stop();
   const spans = await hopspan.finish();
   assert.deepEqual(malformed(spans), []);
   const ports = proxy.listeners.map(({ port }) => port);
   const { hops, loose } = hopsOf(spans);
-  assert.equal(hops.length, LISTENERS * load.connections);
+  assert.equal(hops.length, LISTENERS * connections);
   return {
     hops,
     loose,
@@ -93,21 +101,45 @@ describe('attempts at an upstream that refuses', () => {
   });
 
   it('Envoy, 96 at once, three attempts each: none under the hop of another', async () => {
-    const run = await drive(startEnvoy, { connections: 8, concurrency: 8 }, { maxConnectAttempts: 3 });
+    const run = await drive(startEnvoy, 8, { maxConnectAttempts: 3 });
     checkWiring(run);
     /* Connections that wait at Envoy's pool together may share a try. */
     const tries = attemptsIn(run.hops) + run.loose.length;
     assert.ok(tries <= 3 * run.hops.length && tries > 2 * run.hops.length, `${tries} tries`);
   });
 
+  it('Envoy, an attempt that fails takes along all that wait at its pool: none of them tried no upstream', async () => {
+    const backend = await startBackend({ backlog: 1 });
+    let filler: Awaited<ReturnType<typeof fillAcceptQueue>> | undefined;
+    await imposeStop(backend.pid, 0, async () => {
+      filler = await fillAcceptQueue(backend.port, 1);
+      const proxy = await startEnvoy({
+        listeners: [{ upstreamPort: backend.port }],
+        connectTimeoutMs: 300,
+      });
+      const hopspan = await startHopspan({ targets: [`listen_port: ${proxy.port}`] });
+      await runClient({ port: proxy.port, connections: 60, concurrency: 6 });
+      await proxy.accessLog(60);
+      await proxy.stop();
+      const { hops } = hopsOf(await hopspan.finish());
+      assert.equal(hops.length, 60);
+      for (const { hop, upstreams } of hops) {
+        assert.equal(hop.attributes['hopspan.outcome'], 'upstream_connect_timeout');
+        assert.equal(hop.attributes['hopspan.pairing.ambiguous'] ?? false, upstreams.length === 0);
+      }
+    });
+    filler?.release();
+    await backend.stop();
+  });
+
   it('nginx, 96 at once: one attempt under each hop', async () => {
-    const run = await drive(startNginxStream, { connections: 8, concurrency: 8 });
+    const run = await drive(startNginxStream, 8);
     checkWiring(run);
     assert.equal(attemptsIn(run.hops), run.hops.length);
   });
 
   it('HAProxy, 96 at once, two attempts each: none under the hop of another, none lost', async () => {
-    const run = await drive(startHaproxy, { connections: 8, concurrency: 8 }, { retries: 1 });
+    const run = await drive(startHaproxy, 8, { retries: 1 });
     checkWiring(run);
     assert.equal(attemptsIn(run.hops) + run.loose.length, 2 * run.hops.length);
   });
