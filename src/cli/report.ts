@@ -7,6 +7,13 @@ export function logReady(receivers: readonly EbpfReceiver[], log: Logger): void 
   for (const receiver of receivers) {
     const targets = receiver.watched().map(({ executable, pid }) => `${executable.name}(${pid})`);
     const fields = { hooks: receiver.hooks, targets: targets.join(',') || 'none yet' };
+    const unreadable = receiver.unreadable().map(({ executable, pid }) => `${executable.name}(${pid})`);
+    if (unreadable.length > 0) {
+      log.warn(
+        { processes: unreadable.join(',') },
+        'not watched, since this user may not see on which ports they listen; add CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH',
+      );
+    }
     if (receiver.acceptHook) log.info(fields, 'ready');
     else log.warn({ ...fields, accept_hook: 'none, so accept waits count as read waits' }, 'ready');
   }

@@ -3,6 +3,8 @@ import { type Finding, fail, ok, warn } from './finding.ts';
 import { type Machine, readLink, readText } from './machine.ts';
 
 /* include/uapi/linux/capability.h */
+const CAP_DAC_OVERRIDE = 1n;
+const CAP_DAC_READ_SEARCH = 2n;
 const CAP_NET_ADMIN = 12n;
 const CAP_SYS_PTRACE = 19n;
 const CAP_SYS_ADMIN = 21n;
@@ -65,16 +67,26 @@ export function checkRights(machine: Machine): Finding {
   return ok(item, `${own.user}, with ${NEEDED.map(([name]) => name).join(', ')}`);
 }
 
-/** Reading /proc/PID/exe and /proc/PID/fd of another user takes CAP_SYS_PTRACE (proc(5), ptrace(2)). */
+/**
+ * What another user's process runs, and where it listens: /proc/PID/exe and what is in /proc/PID/fd take CAP_SYS_PTRACE
+ * (proc(5), ptrace(2)), /proc/PID/fd itself CAP_DAC_READ_SEARCH or CAP_DAC_OVERRIDE.
+ */
 export function checkOtherUsers(machine: Machine): Finding {
   const item = 'other users';
   const own = credentials(machine);
-  if (!own || has(own, CAP_SYS_PTRACE))
-    return ok(item, 'processes of every user can be found (CAP_SYS_PTRACE)');
+  const missing = own
+    ? [
+        ...(has(own, CAP_SYS_PTRACE) ? [] : ['CAP_SYS_PTRACE']),
+        ...(has(own, CAP_DAC_READ_SEARCH) || has(own, CAP_DAC_OVERRIDE) ? [] : ['CAP_DAC_READ_SEARCH']),
+      ]
+    : [];
+  if (missing.length === 0)
+    return ok(item, 'processes of every user can be found (CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH)');
+  const names = listed(missing, 'and');
   return warn(
     item,
-    'without CAP_SYS_PTRACE, running proxies of other users are not found',
-    'run hopspan as root, or add CAP_SYS_PTRACE; proxies that start later are found by name in any case.',
+    `without ${names}, running proxies of other users are not found`,
+    `run hopspan as root, or add ${names}; proxies that start later are found by name, and all by their port.`,
   );
 }
 

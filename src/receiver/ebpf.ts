@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync, realpathSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename } from 'node:path';
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises';
-import type { EbpfReceiverConfig, Target } from '../config/types.ts';
-import { HopspanError } from '../errors.ts';
+import type { EbpfReceiverConfig } from '../config/types.ts';
 import {
   KIND,
   PROCESS_EVENT,
@@ -18,14 +17,18 @@ import { preflight } from './preflight.ts';
 import { type Counters, loadProbes, type Probes } from './probes.ts';
 import {
   allPids,
+  canListFiles,
+  commandName,
   containerIdOf,
   type Executable,
   executableOf,
   factsOf,
+  isHidden,
   listeningPorts,
   matches,
 } from './processes.ts';
 import { createQuietExchanges } from './quiet.ts';
+import { requireTarget, withRealPath } from './targets.ts';
 
 const DRAIN_INTERVAL_MS = 50;
 /** Records between two turns of the event loop, so that exporters get theirs. */
@@ -37,9 +40,12 @@ const NS_PER_MS = 1_000_000;
 /** The probes' counters, and what was still in the ring when the time to stop was over. */
 export type Losses = Counters & { readonly undrained: number };
 
-export interface WatchedProcess {
+export interface ProcessName {
   readonly pid: number;
   readonly executable: Executable;
+}
+
+export interface WatchedProcess extends ProcessName {
   readonly serviceName: string;
 }
 
@@ -49,6 +55,8 @@ export interface EbpfReceiver {
   /** Hands on what is complete, for at most `timeoutMs`, and detaches. May be called twice. */
   stop(timeoutMs: number): Promise<void>;
   watched(): readonly WatchedProcess[];
+  /** Targets that are not watched, since this user may not see on which ports they listen. */
+  unreadable(): readonly ProcessName[];
   /** The hook tier in use, for people. */
   readonly hooks: string;
   /** False after a start where no cgroup v2 hierarchy let the accept hook in. */
@@ -69,6 +77,7 @@ export function createEbpfReceiver(
   const quiet = createQuietExchanges();
   const targets = config.targets.map(withRealPath);
   const watched = new Map<number, WatchedProcess>();
+  const unreadable: ProcessName[] = [];
   let probes: Probes | undefined;
   let timer: NodeJS.Timeout | undefined;
   let lastScanNs = 0;
@@ -103,7 +112,14 @@ export function createEbpfReceiver(
         const facts = factsOf(pid);
         if (!facts) continue;
         const index = targets.findIndex((target) => matches(target, facts));
-        if (index < 0 || !loaded.addProcess(pid, index)) continue;
+        if (index < 0) continue;
+        if (!canListFiles(pid)) {
+          unreadable.push({ pid, executable: facts.executable });
+          continue;
+        }
+        /* First of all: by its port a connection that is open already shows on which side of the proxy it is. */
+        for (const port of facts.ports()) loaded.addListenPort(port);
+        if (!loaded.addProcess(pid, index)) continue;
         watch(pid, index, facts.executable);
         found = true;
       }
@@ -114,7 +130,7 @@ export function createEbpfReceiver(
     if (record.event === PROCESS_EVENT.EXIT) watched.delete(record.tgid);
     else {
       const target = targets[record.target];
-      const executable = executableOf(record.tgid) ?? executableOfGone(record);
+      const executable = executableOf(record.tgid) ?? otherwiseKnown(record);
       const isOther = target?.by === 'path' && executable?.path !== target.path;
       if (isOther && record.event === PROCESS_EVENT.EXEC) {
         probes?.removeProcess(record.tgid); // the kernel knows the file's basename only
@@ -125,16 +141,15 @@ export function createEbpfReceiver(
     emit(record);
   }
 
-  /** Of a process that ended before its record was read: its parent's, or what the kernel said. */
-  function executableOfGone({
-    event,
-    parentTgid,
-    name,
-    target: index,
-  }: ProcessRecord): Executable | undefined {
-    const target = targets[index];
-    if (event === PROCESS_EVENT.EXEC) return { name, path: target?.by === 'path' ? target.path : '' };
-    return watched.get(parentTgid)?.executable;
+  /** Of a process that may not be looked at, or ended before its record was read: its parent's, or what is known. */
+  function otherwiseKnown(record: ProcessRecord): Executable | undefined {
+    const target = targets[record.target];
+    if (record.event === PROCESS_EVENT.EXEC) {
+      const isGone = !isHidden(record.tgid);
+      return { name: record.name, path: target?.by === 'path' && isGone ? target.path : '' };
+    }
+    const command = commandName(record.tgid);
+    return watched.get(record.parentTgid)?.executable ?? (command ? { name: command, path: '' } : undefined);
   }
 
   function drain(loaded: Probes, limit: number): number {
@@ -219,32 +234,13 @@ export function createEbpfReceiver(
       loaded.close();
     },
     watched: () => [...watched.values()],
+    unreadable: () => unreadable,
     counters() {
       if (probes) lastCounters = { ...probes.counters(), undrained: 0 };
       if (!lastCounters) throw new Error('counters() before start()');
       return lastCounters;
     },
   };
-}
-
-/** @throws HopspanError TARGET_NOT_FOUND for a process id that does not exist; other targets may come later. */
-function requireTarget(target: Target): void {
-  if (target.by === 'pid' && !executableOf(target.pid)) {
-    throw new HopspanError(
-      'TARGET_NOT_FOUND',
-      `there is no process ${target.pid} to watch; look up the proxy's process id, or name it by executable.`,
-    );
-  }
-}
-
-/** A process is known by the file that it runs, which links may lead to. */
-function withRealPath(target: Target): Target {
-  if (target.by !== 'path') return target;
-  try {
-    return { ...target, path: realpathSync(target.path) };
-  } catch {
-    return target; // not there yet
-  }
 }
 
 function readFirstLine(path: string): string {

@@ -38,6 +38,35 @@ export function containerIdOf(pid: number): string {
   }
 }
 
+/** May this user look which files a process has open, and so on which ports it listens? */
+export function canListFiles(pid: number, proc: string = PROC): boolean {
+  try {
+    readdirSync(`${proc}/${pid}/fd`);
+    return true;
+  } catch (error) {
+    return !isForbidden(error);
+  }
+}
+
+/** There is such a process, but this user may not know what it runs. */
+export function isHidden(pid: number, proc: string = PROC): boolean {
+  try {
+    readlinkSync(`${proc}/${pid}/exe`);
+    return false;
+  } catch (error) {
+    return isForbidden(error);
+  }
+}
+
+function isForbidden(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM');
+}
+
+/** The name that a process goes by, which everybody may read; '' when it is gone. */
+export function commandName(pid: number, proc: string = PROC): string {
+  return readText(`${proc}/${pid}/comm`).trimEnd();
+}
+
 /** Local TCP ports on which a process listens, in its own network namespace. */
 export function listeningPorts(pid: number, proc: string = PROC): number[] {
   const inodes = new Set(socketInodes(`${proc}/${pid}/fd`));

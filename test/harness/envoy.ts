@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, linkSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { awaitListening, freePort } from './ports.ts';
@@ -74,6 +74,17 @@ const LOG_FORMAT = {
 export function envoyBinary(): string {
   const script = fileURLToPath(new URL('../../scripts/get-envoy.sh', import.meta.url));
   return execFileSync(script, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim();
+}
+
+/** An Envoy of a name that nobody else on this machine runs. */
+export function ownEnvoy(folder: string): string {
+  const file = join(folder, `envoy-${process.pid}`);
+  try {
+    linkSync(envoyBinary(), file);
+  } catch {
+    copyFileSync(envoyBinary(), file); // another file system
+  }
+  return file;
 }
 
 /** Starts Envoy with one `tcp_proxy` listener and one cluster per entry; resolves when its workers run. */

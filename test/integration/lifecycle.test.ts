@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, linkSync, symlinkSync } from 'node:fs';
+import { symlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { after, afterEach, beforeEach, describe, test } from 'node:test';
-import { envoyBinary } from '../harness/envoy.ts';
+import { ownEnvoy } from '../harness/envoy.ts';
 import { type FileSpan, hopsOf, malformed, type RunningHopspan, startHopspan } from '../harness/hopspan.ts';
 import { judge, type Verdict } from '../harness/match.ts';
 import { freePort } from '../harness/ports.ts';
@@ -94,17 +94,6 @@ async function loadThrough(port: number, change: () => Promise<void>): Promise<C
 /** The processes that served, by their hops. */
 function servers(spans: readonly FileSpan[]): number[] {
   return [...new Set(spans.filter(({ kind }) => kind === 'SERVER').map(({ pid }) => pid))];
-}
-
-/** An Envoy of a name that nobody else on this machine runs. */
-function ownEnvoy(folder: string): string {
-  const file = join(folder, `envoy-${process.pid}`);
-  try {
-    linkSync(envoyBinary(), file);
-  } catch {
-    copyFileSync(envoyBinary(), file); // another file system
-  }
-  return file;
 }
 
 describe('a proxy that starts after hopspan is watched from its first accept on', () => {
@@ -228,6 +217,29 @@ describe('connections that were open before hopspan came', () => {
         exact(600),
       );
       for (const { hop } of hops) assert.equal(hop.attributes['hopspan.connection.preexisting'], true);
+    });
+
+    test(`and busy all the while: ${name}`, async () => {
+      const proxy = await start({ listeners: [{ upstreamPort: backend.port }] });
+      const client = await startClient({
+        port: proxy.port,
+        connections: 50,
+        exchanges: 200,
+        gapMs: 1,
+        holdAfter: 190,
+      });
+      await until('some traffic', async () => (await backend.log()).length > 100);
+      const hopspan = await startHopspan({ targets: [`pid: ${proxy.pid}`] });
+      await client.held;
+      await client.go();
+      const log = await client.done;
+      await proxy.stop();
+      const { hops, loose } = hopsOf(await hopspan.finish());
+      assert.equal(loose.length, 0);
+      const truth = joinByConnection(log, await backend.log());
+      const { wrong, unpaired, surplus, right } = judge(hops, truth.values());
+      assert.deepEqual({ wrong, unpaired, surplus }, { wrong: 0, unpaired: 0, surplus: 0 });
+      assert.ok(right >= 500);
     });
 
     test(`an exchange that is under way then is told by its answer: ${name}`, async () => {
