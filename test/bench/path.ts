@@ -1,5 +1,6 @@
 /** How long a record takes from the ring to the bytes of an OTLP request, stage by stage. */
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../harness/temporary-folder.ts';
 import { type Drained, MAX_RECORDS } from './attach.ts';
@@ -8,9 +9,14 @@ import { round, say, sayTable } from './report.ts';
 import type { StageTimes } from './stages.ts';
 import { OTHER_CPU, ROOT, startPinned } from './tools.ts';
 
-/** Those of bin/hopspan. */
-const V8_FLAGS = ['--max-semi-space-size=4', '--single-threaded-gc', '--memory-saver-mode'];
 const RATE = 8_000;
+
+/** What bin/hopspan tells V8. */
+function v8Flags(): string[] {
+  const flags = /^v8='(.*)'$/m.exec(readFileSync(join(ROOT, 'bin/hopspan'), 'utf8'))?.[1];
+  if (flags === undefined) throw new Error('bin/hopspan has no line with the flags for V8');
+  return flags.split(' ');
+}
 
 export async function benchPath(stage: Stage): Promise<void> {
   say('From record to span (CPU time; records of real traffic)');
@@ -20,7 +26,7 @@ export async function benchPath(stage: Stage): Promise<void> {
   });
   const file = join(folder, 'records');
   const attached = await startPinned(OTHER_CPU, process.execPath, [
-    ...V8_FLAGS,
+    ...v8Flags(),
     join(ROOT, 'test/bench/attach.ts'),
     String(stage.proxy.pid),
     file,
@@ -31,7 +37,7 @@ export async function benchPath(stage: Stage): Promise<void> {
   await attached.stop();
   const drained = JSON.parse(attached.stdout().split('\n')[1] ?? '') as Drained;
   const output = execFileSync('taskset', [
-    ...['-c', String(OTHER_CPU), process.execPath, ...V8_FLAGS],
+    ...['-c', String(OTHER_CPU), process.execPath, ...v8Flags()],
     ...[join(ROOT, 'test/bench/stages.ts'), file],
   ]);
   remove();

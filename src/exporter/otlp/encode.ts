@@ -272,7 +272,7 @@ export class RequestEncoder {
   }
 
   /** The request with the spans that were added; the next one begins empty. */
-  finish(): Uint8Array {
+  finish(): Uint8Array<ArrayBuffer> {
     const parts = Array.from(this.#parts, ([resource, spans]) => {
       const inScope = SCOPE_FIELD.length + spans.pos;
       const process = resourceField(resource);

@@ -5,7 +5,7 @@ import type { Exporter, ExporterStats } from '../exporter.ts';
 import type { ExporterLog } from '../log.ts';
 import { Trouble } from '../trouble.ts';
 import { Backoff } from './backoff.ts';
-import type { Batch } from './batch.ts';
+import { type Batch, release } from './batch.ts';
 import type { OtlpClient } from './client.ts';
 import type { OtlpOptions } from './options.ts';
 import type { SendResult } from './send-result.ts';
@@ -146,6 +146,7 @@ class OtlpExporter implements Exporter {
       this.#cameUp();
       return;
     }
+    release(batch);
     const rejected = Math.min(Math.max(result.rejected, 0), batch.count);
     this.#counts.exported += batch.count - rejected;
     this.#cameUp();

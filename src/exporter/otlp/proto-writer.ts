@@ -25,7 +25,7 @@ const HEX = Uint8Array.from(
 
 /** Writes protobuf into one growing buffer that can be used again. */
 export class ProtoWriter {
-  #buffer: Buffer;
+  #buffer: Buffer<ArrayBuffer>;
   pos = 0;
 
   constructor(bytes = 1024) {
@@ -135,7 +135,7 @@ export class ProtoWriter {
   }
 
   /** What was written since `reset`, where it lies; overwritten by what is written after it. */
-  written(): Uint8Array {
+  written(): Uint8Array<ArrayBuffer> {
     return this.#buffer.subarray(0, this.pos);
   }
 
