@@ -4,7 +4,7 @@ import { compile, cpuNs, OTHER_CPU, PROXY_CPU, pin, startPinned } from './tools.
 
 const REQUEST_BYTES = 100;
 const ANSWER_BYTES = 200;
-export const CONNECTIONS = 50;
+export const CONNECTIONS = 200;
 
 export interface LoadOptions {
   readonly seconds: number;

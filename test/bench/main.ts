@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
 import { benchFootprint, sayMemory } from './footprint.ts';
 import { startSink } from './hopspan.ts';
-import { openStage } from './load.ts';
+import { CONNECTIONS, openStage } from './load.ts';
 import { benchPath } from './path.ts';
 import { benchProbes } from './probes.ts';
 import { say } from './report.ts';
@@ -23,7 +23,7 @@ async function main(): Promise<void> {
   say(
     `load average ${loadavg()
       .map((load) => load.toFixed(2))
-      .join(' ')}; Envoy tcp_proxy, 1 worker, 50 connections, 100 bytes there, 200 back\n`,
+      .join(' ')}; Envoy tcp_proxy, 1 worker, ${CONNECTIONS} connections, 100 bytes there, 200 back\n`,
   );
   const stage = await openStage();
   const sink = await startSink();
