@@ -53,8 +53,10 @@ struct {
 	__uint(value_size, sizeof(__u32));
 } free_places SEC(".maps");
 
+#define HS_NO_PLACE 0xffffffff
+
 struct hs_place {
-	__u32 number; /* place + 1; 0: this socket's record has been sent */
+	__u32 number; /* place + 1; 0: this socket's record has been sent; HS_NO_PLACE: the table was full */
 };
 
 /* Socket -> place. The probes insert and read; the kernel deletes with the socket. */
@@ -95,6 +97,8 @@ struct {
  * only to one that the thread has given up; `unclaimed_places` is the exclusive or of their places, so that a
  * single one can be found.
  */
+#define HS_UNSURE (1U << 31) /* in `unclaimed`: connections that are in no table have come and gone */
+
 struct hs_thread {
 	__u64 ops;
 	__u32 unclaimed;
@@ -151,6 +155,18 @@ static __always_inline struct hs_thread *next_op(void)
 	}
 	thread->ops++;
 	return thread;
+}
+
+/*
+ * An accept, connect or close of a connection that has no place in the table: it counts among the thread's calls, and
+ * from here on nobody knows for whom the thread connects.
+ */
+static __always_inline void unseen_op(void)
+{
+	struct hs_thread *thread = next_op();
+
+	if (thread)
+		thread->unclaimed |= HS_UNSURE;
 }
 
 static __always_inline void claim(struct hs_connection *downstream, struct hs_thread *thread)
@@ -236,6 +252,7 @@ static __always_inline struct hs_connection *track(struct sock *sk, __u8 role)
 		if (shared.places_used >= config.max_connections ||
 		    (number = __sync_fetch_and_add(&shared.places_used, 1)) >= config.max_connections) {
 			count(&shared.counters.table_full);
+			place->number = HS_NO_PLACE;
 			return NULL;
 		}
 	}
@@ -261,14 +278,23 @@ static __always_inline void take_thread(struct hs_side_record *record)
 	bpf_get_current_comm(record->worker, sizeof(record->worker));
 }
 
+static __always_inline bool is_without_place(struct sock *sk)
+{
+	struct hs_place *place = bpf_sk_storage_get(&places, sk, NULL, 0);
+
+	return place && place->number == HS_NO_PLACE;
+}
+
 static __always_inline void connection_syn_sent(struct sock *sk)
 {
 	if (!target_of(current_tgid()))
 		return;
 	struct hs_connection *connection = track(sk, HS_UPSTREAM);
 
-	if (!connection)
+	if (!connection) {
+		unseen_op();
 		return;
+	}
 	connection->record.syn_ns = bpf_ktime_get_ns();
 	take_thread(&connection->record);
 	read_addresses(&connection->record, sk);
@@ -444,8 +470,11 @@ static __always_inline void connection_state(struct sock *sk, int from, int to)
 {
 	struct hs_connection *connection = connection_of(sk);
 
-	if (!connection)
+	if (!connection) {
+		if (to != TCP_CLOSE_WAIT && is_without_place(sk) && target_of(current_tgid()))
+			unseen_op();
 		return;
+	}
 	struct hs_side_record *record = &connection->record;
 	__u64 now = bpf_ktime_get_ns();
 
@@ -489,6 +518,11 @@ static __always_inline void connection_accepted(struct bpf_sock *sk)
 
 	if (!place || !place->number)
 		return;
+	if (place->number == HS_NO_PLACE) {
+		if (is_target_at(sk->src_port))
+			unseen_op();
+		return;
+	}
 	struct hs_connection *connection = connection_at(place->number - 1);
 
 	if (!connection || connection->record.role != HS_DOWNSTREAM || connection->record.accepted_ns)

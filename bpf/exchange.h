@@ -150,6 +150,11 @@ static __always_inline void connection_released(struct sock *sk)
 
 	if (!place || !place->number)
 		return;
+	if (place->number == HS_NO_PLACE) {
+		if (target_of(current_tgid()))
+			unseen_op();
+		return;
+	}
 	struct hs_connection *connection = connection_at(place->number - 1);
 
 	if (!connection)

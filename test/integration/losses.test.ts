@@ -2,9 +2,17 @@ import assert from 'node:assert/strict';
 import { after, afterEach, describe, test } from 'node:test';
 import { hopsOf, malformed, startHopspan } from '../harness/hopspan.ts';
 import { judge } from '../harness/match.ts';
+import { freePort } from '../harness/ports.ts';
 import { imposeStop, stopLeftovers, until } from '../harness/process.ts';
-import { type RunningProxy, startEnvoy } from '../harness/proxies.ts';
-import { type Backend, type BackendOptions, runClient, startBackend } from '../harness/traffic.ts';
+import { type ProxyOptions, type RunningProxy, startEnvoy, startHaproxy } from '../harness/proxies.ts';
+import {
+  type Backend,
+  type BackendOptions,
+  type Client,
+  runClient,
+  startBackend,
+  startClient,
+} from '../harness/traffic.ts';
 import { joinByConnection } from '../harness/truth.ts';
 
 after(stopLeftovers);
@@ -100,6 +108,54 @@ describe('what does not fit is counted and said, and what is told is right', () 
     });
   }
 });
+
+const starts = {
+  Envoy: startEnvoy,
+  HAProxy: (options: ProxyOptions) => startHaproxy({ ...options, retries: 1 }),
+};
+for (const [name, start] of Object.entries(starts)) {
+  test(`more connections than places while the upstream refuses: no attempt is told of another's client: ${name}`, async () => {
+    const listenerCount = 12;
+    const upstreamPort = await freePort();
+    /* Each listener has an upstream address of its own, so that an attempt tells by its peer for whom it was made. */
+    const upstream = (at: number): string => `127.0.1.${at + 1}`;
+    const proxy = await start({
+      concurrency: 1,
+      listeners: Array.from({ length: listenerCount }, (_, at) => ({
+        upstreamHost: upstream(at),
+        upstreamPort,
+      })),
+    });
+    const hopspan = await startHopspan({
+      targets: [`listen_port: ${proxy.port}`],
+      receiver: { max_connections: 21 },
+    });
+    for (let round = 0; round < 3; round++) {
+      /* Those that wait while the proxy stands still fill the table; those that come later find places now and then. */
+      const clients: Client[] = [];
+      await imposeStop(proxy.pids(), 0, async () => {
+        for (const { port } of proxy.listeners)
+          clients.push(await startClient({ port, connections: 12, concurrency: 6, holdAfter: 0 }));
+        await Promise.all(clients.map((client) => client.held));
+      });
+      await Promise.all(clients.map((client) => client.go()));
+      await Promise.all(clients.map((client) => client.done));
+    }
+    await proxy.stop();
+    const spans = await hopspan.finish(/tableFull/);
+    assert.match(hopspan.child.stderr(), /tableFull/);
+    assert.deepEqual(malformed(spans), []);
+    const ports = proxy.listeners.map(({ port }) => port);
+    const wrong = hopsOf(spans).hops.flatMap(({ hop, upstreams }) => {
+      const own = upstream(ports.indexOf(Number(hop.attributes['server.port'])));
+      return upstreams.filter(({ attributes }) => attributes['network.peer.address'] !== own);
+    });
+    assert.deepEqual(
+      wrong.map(({ attributes }) => attributes['hopspan.pairing']),
+      [],
+    );
+  });
+}
 
 test('the table is used anew once connections have ended', async () => {
   const backend = await startBackend();
