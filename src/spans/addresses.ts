@@ -13,8 +13,20 @@ function isMapped(bytes: Uint8Array): boolean {
   return bytes[10] === 0xff && bytes[11] === 0xff;
 }
 
+/** Texts that were asked for, for each is asked for again and again. */
+const ipv4Texts = new Map<number, string>();
+const MAX_TEXTS = 4096;
+
 function formatIpv4(bytes: Uint8Array, at: number): string {
-  return `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`;
+  const [a = 0, b = 0, c = 0, d = 0] = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
+  const key = (a << 24) | (b << 16) | (c << 8) | d;
+  let text = ipv4Texts.get(key);
+  if (text === undefined) {
+    text = `${a}.${b}.${c}.${d}`;
+    if (ipv4Texts.size >= MAX_TEXTS) ipv4Texts.clear();
+    ipv4Texts.set(key, text);
+  }
+  return text;
 }
 
 /** The canonical text form of an IPv6 address (RFC 5952). */

@@ -40,6 +40,7 @@ function keyField(key: string): Uint8Array {
 }
 
 function isInt64(value: number): boolean {
+  if ((value | 0) === value) return true;
   return Number.isInteger(value) && value >= -INT64_LIMIT && value < INT64_LIMIT;
 }
 

@@ -12,6 +12,8 @@ export function tag(field: number, wireType: number): number {
 }
 
 export function varintSize(value: number): number {
+  if (value < 0x80) return 1;
+  if (value < 0x4000) return 2;
   let size = 1;
   for (let rest = value; rest >= 0x80; rest /= 0x80) size++;
   return size;
@@ -48,10 +50,9 @@ export class ProtoWriter {
   /** A varint of 0 to 2^53 - 1. */
   varint(value: number): void {
     let rest = value;
-    while (rest >= 0x80) {
-      this.#buffer[this.pos++] = (rest & 0x7f) | 0x80;
-      rest = Math.floor(rest / 0x80);
-    }
+    // Divisions for what bit operations would cut.
+    for (; rest > 0x7fffffff; rest = Math.floor(rest / 0x80)) this.#buffer[this.pos++] = (rest & 0x7f) | 0x80;
+    for (; rest >= 0x80; rest >>>= 7) this.#buffer[this.pos++] = (rest & 0x7f) | 0x80;
     this.#buffer[this.pos++] = rest;
   }
 
