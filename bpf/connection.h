@@ -19,6 +19,30 @@ struct hs_arrival {
 	__u32 reserved;
 };
 
+/* What the connection carries, as far as its first request tells. */
+enum hs_protocol {
+	HS_PROTOCOL_UNKNOWN, /* undecided: so far it could be HTTP/1 */
+	HS_PROTOCOL_HTTP1,
+	HS_PROTOCOL_OPAQUE,
+};
+
+/* Where the framing of one direction stands; see http1.h. */
+struct hs_message {
+	__u64 first_ns;
+	__u64 arrived_ns;
+	__u64 bytes;
+	__u64 remaining; /* of the body or chunk; in a head, the Content-Length */
+	__u64 tail;      /* the last bytes that were looked at, or a number in the reading */
+	__u32 number;
+	__u32 operations;
+	__u32 head_bytes; /* handed up */
+	__u16 status;
+	__u8 state;
+	__u8 match; /* bytes of an expected word that were found */
+	__u32 flags;
+	__u32 reserved;
+};
+
 struct hs_connection {
 	struct hs_side_record record; /* what the next emission says; read by the receiver in place */
 	struct hs_arrival arrival;
@@ -30,9 +54,18 @@ struct hs_connection {
 	__u32 unclaimed; /* downstream: counted in its thread's hs_thread.unclaimed */
 	__u32 place;     /* own index in the table */
 	__u32 candidate_place; /* upstream: where record.candidate is, or was */
+	__u32 protocol;
+	__u32 outstanding; /* requests whose answer has not begun */
+	__u32 peer_place;  /* where record.peer is, or was */
+	__u32 reserved;
+	struct hs_message requests;
+	struct hs_message answers;
+	/* Bit n is the n-th of the outstanding. */
+	__u64 head_requests;
+	__u64 connect_requests;
 };
 
-_Static_assert(sizeof(struct hs_connection) == 352, "the receiver maps an array of these");
+_Static_assert(sizeof(struct hs_connection) == 512, "the receiver maps an array of these");
 
 /*
  * The connection table. The probes write each place in the context of its socket; the receiver maps it

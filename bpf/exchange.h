@@ -3,7 +3,7 @@
 #ifndef HOPSPAN_EXCHANGE_H
 #define HOPSPAN_EXCHANGE_H
 
-#include "pairing.h"
+#include "http1.h"
 
 static __always_inline void emit(struct hs_connection *connection, struct sock *sk)
 {
@@ -55,6 +55,86 @@ static __always_inline void turn(struct hs_connection *connection, struct sock *
 		connection->record.flags |= HS_UNCHAINED;
 }
 
+static __always_inline void count_read(struct hs_side_record *record, __u64 bytes, __u64 now, __u64 arrived)
+{
+	if (!record->first_read_ns) {
+		record->first_read_ns = now;
+		record->arrived_ns = arrived;
+	}
+	record->last_read_ns = now;
+	record->bytes_read += bytes;
+	record->reads++;
+}
+
+static __always_inline void count_written(struct hs_side_record *record, __u64 bytes, __u64 now)
+{
+	if (!record->first_write_ns)
+		record->first_write_ns = now;
+	record->last_write_ns = now;
+	record->bytes_written += bytes;
+	record->writes++;
+}
+
+/*
+ * Follows HTTP/1 messages, and tells of a connection when it turns out to carry them, and when no more. Requests
+ * decide; whoever answers before them speaks something else.
+ */
+static __always_inline void look_into(struct hs_connection *connection, struct sock *sk, struct hs_buffers *buffers,
+				      int bytes, bool requests, __u64 now, __u64 arrived)
+{
+	struct hs_side_record *record = &connection->record;
+	__u32 before = connection->protocol;
+
+	if (before == HS_PROTOCOL_OPAQUE)
+		return;
+	if (!config.max_head_bytes) {
+		connection->protocol = HS_PROTOCOL_OPAQUE;
+		return;
+	}
+	if (before == HS_PROTOCOL_UNKNOWN && !requests) {
+		if (!(record->flags & HS_PREEXISTING))
+			connection->protocol = HS_PROTOCOL_OPAQUE;
+		return;
+	}
+	if (!buffers->iov_count) { /* sendfile(), splice(): bytes that are not seen */
+		buffers->single.base = 0;
+		buffers->single.len = bytes;
+		buffers->iov_count = 1;
+	}
+	__u64 rest = follow_messages(connection, sk, buffers, bytes, requests, now, arrived);
+
+	if (connection->protocol == before)
+		return;
+	if (connection->protocol == HS_PROTOCOL_HTTP1) {
+		record->flags = (record->flags & (HS_PREEXISTING | HS_PROXY_HEADER)) | HS_HTTP1;
+		emit(connection, sk);
+	} else if (before == HS_PROTOCOL_HTTP1) {
+		record->flags &= ~HS_HTTP1;
+		record->exchange = connection->requests.number;
+		connection->phase = HS_QUIET;
+		emit(connection, sk);
+		if (!rest)
+			return;
+		turn(connection, sk, requests);
+		if (requests == (record->role == HS_DOWNSTREAM))
+			count_read(record, rest, now, arrived);
+		else
+			count_written(record, rest, now);
+	} else if (record->flags & HS_PREEXISTING) {
+		/* May have begun in the middle of a request: the next one is tried again. */
+		__builtin_memset(&connection->requests, 0, sizeof(connection->requests));
+		connection->protocol = HS_PROTOCOL_UNKNOWN;
+	}
+}
+
+/* When the byte at `seq` came: the newest arrival whose first byte is not behind it. */
+static __always_inline __u64 arrival_of(const struct hs_connection *connection, __u32 seq)
+{
+	if (connection->arrival.ns && (__s32)(connection->arrival.seq - seq) <= 0)
+		return connection->arrival.ns;
+	return connection->previous_arrival.ns;
+}
+
 static __always_inline void exchange_read(struct sock *sk, int bytes)
 {
 	struct hs_connection *connection = connection_in_use(sk);
@@ -64,26 +144,22 @@ static __always_inline void exchange_read(struct sock *sk, int bytes)
 		return;
 	}
 	struct hs_side_record *record = &connection->record;
+	const struct tcp_sock *tp = tcp_of(sk);
+	bool requests = record->role == HS_DOWNSTREAM;
 	__u64 now = bpf_ktime_get_ns();
+	__u64 arrived = arrival_of(connection, tp ? tp->copied_seq - bytes : 0);
+	struct hs_buffers buffers = {};
 
-	turn(connection, sk, record->role == HS_DOWNSTREAM);
-	if (!record->first_read_ns) {
-		const struct tcp_sock *tp = tcp_of(sk);
-		__u32 start = tp ? tp->copied_seq - bytes : 0;
-
-		record->first_read_ns = now;
-		/* The newest arrival whose first byte is not behind what was read here. */
-		if (connection->arrival.ns && (__s32)(connection->arrival.seq - start) <= 0)
-			record->arrived_ns = connection->arrival.ns;
-		else
-			record->arrived_ns = connection->previous_arrival.ns;
-	}
-	record->last_read_ns = now;
-	record->bytes_read += bytes;
+	if (connection->protocol != HS_PROTOCOL_HTTP1)
+		turn(connection, sk, requests);
+	count_read(record, bytes, now, arrived);
 	record->total_read += bytes;
-	record->reads++;
+	if (record->peer && connection->protocol == HS_PROTOCOL_OPAQUE)
+		return;
+	user_buffers(&buffers);
 	if (!record->peer)
-		note_buffers(connection, bytes);
+		note_buffers(connection, &buffers, bytes);
+	look_into(connection, sk, &buffers, bytes, requests, now, arrived);
 }
 
 /*
@@ -111,15 +187,19 @@ static __always_inline void exchange_written(struct sock *sk, int bytes)
 	struct hs_side_record *record = &connection->record;
 	__u64 written = written_ns(sk);
 
-	turn(connection, sk, record->role == HS_UPSTREAM);
-	if (!record->first_write_ns)
-		record->first_write_ns = written;
-	record->last_write_ns = written;
-	record->bytes_written += bytes;
+	bool requests = record->role == HS_UPSTREAM;
+	struct hs_buffers buffers = {};
+
+	if (connection->protocol != HS_PROTOCOL_HTTP1)
+		turn(connection, sk, requests);
+	count_written(record, bytes, written);
 	record->total_written += bytes;
-	record->writes++;
+	if (record->peer && connection->protocol == HS_PROTOCOL_OPAQUE)
+		return;
+	user_buffers(&buffers);
 	if (!record->peer)
-		pair_by_buffer(connection);
+		pair_by_buffer(connection, &buffers);
+	look_into(connection, sk, &buffers, bytes, requests, written, 0);
 }
 
 /* New data, or a FIN, is in the receive queue. In softirq, or in the owner's context from the backlog. */

@@ -126,13 +126,13 @@ static __always_inline bool is_proxy_header(__u64 sample, __u32 len)
 	return len == 8 && ((sample & 0xffffffffffffULL) == 0x2059584f5250ULL || sample == 0x510a0d000a0d0a0dULL);
 }
 
-static __always_inline void note_buffers(struct hs_connection *connection, __u64 left)
+static __always_inline void note_buffers(struct hs_connection *connection, const struct hs_buffers *all,
+					 __u64 left)
 {
-	struct hs_buffers all = {};
 	struct hs_buffer_key key = {};
 	struct hs_buffer_note note = {};
 
-	if (connection->tries >= HS_MAX_TRIES || !user_buffers(&all))
+	if (connection->tries >= HS_MAX_TRIES)
 		return;
 	connection->tries++;
 	key.tgid = connection->record.tgid;
@@ -141,7 +141,7 @@ static __always_inline void note_buffers(struct hs_connection *connection, __u64
 	for (__u32 i = 0; i < HS_MAX_IOVECS && left > 0; i++) {
 		struct user_iovec buffer;
 
-		if (!nth_buffer(&all, i, &buffer))
+		if (!nth_buffer(all, i, &buffer))
 			return;
 		if (!buffer.len)
 			continue;
@@ -199,19 +199,18 @@ static __always_inline bool believe(struct hs_connection *sender, struct hs_conn
 	return true;
 }
 
-static __always_inline void pair_by_buffer(struct hs_connection *sender)
+static __always_inline void pair_by_buffer(struct hs_connection *sender, const struct hs_buffers *all)
 {
-	struct hs_buffers all = {};
 	struct hs_buffer_key key = {};
 
-	if (sender->tries >= HS_MAX_TRIES || !user_buffers(&all))
+	if (sender->tries >= HS_MAX_TRIES)
 		return;
 	sender->tries++;
 	key.tgid = sender->record.tgid;
 	for (__u32 i = 0; i < HS_MAX_IOVECS; i++) {
 		struct user_iovec buffer;
 
-		if (!nth_buffer(&all, i, &buffer))
+		if (!nth_buffer(all, i, &buffer))
 			return;
 		if (sender->tries == 1 && i == 0) {
 			__u64 sample;
@@ -233,6 +232,8 @@ static __always_inline void pair_by_buffer(struct hs_connection *sender)
 		sender->record.pairing = HS_PAIRING_BUFFER;
 		receiver->record.peer = sender->record.connection;
 		receiver->record.pairing = HS_PAIRING_BUFFER;
+		sender->peer_place = receiver->place;
+		receiver->peer_place = sender->place;
 		bpf_map_delete_elem(&buffers, &key);
 		claim_on_own_thread(sender->record.role == HS_DOWNSTREAM ? sender : receiver);
 		return;

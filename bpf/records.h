@@ -12,6 +12,7 @@
 enum hs_kind {
 	HS_KIND_SIDE = 1,    /* struct hs_side_record */
 	HS_KIND_PROCESS = 2, /* struct hs_process_record */
+	HS_KIND_MESSAGE = 3, /* struct hs_message_record */
 };
 
 /* Which end of the proxy a connection is, as Envoy means the words. */
@@ -35,6 +36,7 @@ enum hs_side_flags {
 	HS_UNDELIVERED = 1 << 6, /* cut off by the peer or a timeout before its TCP had all that was written to it */
 	HS_UNCHAINED = 1 << 7, /* upstream, answered: the other end is no watched downstream connection */
 	HS_SNAPSHOT = 1 << 4,    /* copied by the receiver from the connection table; the exchange went quiet */
+	HS_HTTP1 = 1 << 6,       /* exchanges come as message records; this one tells of the connection alone */
 };
 
 /*
@@ -100,6 +102,40 @@ struct hs_side_record {
 	char worker[HS_COMM_LEN]; /* thread name */
 };
 
+enum hs_message_flags {
+	HS_ANSWER_MESSAGE = 1 << 0,
+	HS_WRITTEN = 1 << 1,        /* by the proxy; else read */
+	HS_OVER = 1 << 2,           /* the message's last byte was in this operation */
+	HS_HEAD_TRUNCATED = 1 << 3, /* the head is longer than hs_config.max_head_bytes */
+	HS_UNPARSED = 1 << 4,       /* no HTTP after all, or none any more: sides follow from here on */
+	HS_ALONE = 1 << 6,          /* upstream: the other end is no watched downstream connection */
+	HS_UNTIL_END = 1 << 7,      /* the connection's end is the message's (RFC 9112, section 6.3) */
+	HS_RELAYED = 1 << 5,        /* byte for byte what the other side read: the head stands there */
+};
+
+/*
+ * A part of one HTTP/1 message, from one read or write: head bytes, the end, or both. What follows the struct are
+ * `head_bytes` bytes of the head; the body stays where it is.
+ */
+struct hs_message_record {
+	__u32 kind;
+	__u32 flags;
+	__u64 connection;
+	__u64 peer;
+	__u64 arrived_ns; /* read: the message's first byte was in the receive queue */
+	__u64 first_ns;   /* first read or write of the message */
+	__u64 last_ns;    /* this one */
+	__u64 bytes;      /* of the message up to here */
+	__u32 number;     /* in this direction, from 1 */
+	__u32 operations; /* reads or writes that took part */
+	__u32 srtt_us;
+	__u32 retransmits;
+	__u32 out_of_order;
+	__u32 status_code; /* answer: 0 until it is known */
+	__u32 head_bytes;
+	__u32 reserved;
+};
+
 enum hs_process_event {
 	HS_PROCESS_EXEC = 1,
 	HS_PROCESS_FORK = 2,
@@ -131,7 +167,7 @@ struct hs_counters {
 /* Set before load, read-only after. */
 struct hs_config {
 	__u32 max_connections;
-	__u32 reserved;
+	__u32 max_head_bytes; /* of a message's head that are handed up; 0: no payload is looked at */
 };
 
 /* The writable global data, mapped by the receiver. */
@@ -150,6 +186,7 @@ struct hs_shared {
 };
 
 _Static_assert(sizeof(struct hs_side_record) == 296, "layout shared with TypeScript");
+_Static_assert(sizeof(struct hs_message_record) == 88, "layout shared with TypeScript");
 _Static_assert(sizeof(struct hs_process_record) == 96, "layout shared with TypeScript");
 
 #endif

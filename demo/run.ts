@@ -1,6 +1,6 @@
 /**
  * The demo: a client, two chained Envoys (`tcp_proxy`) and an HTTP backend on loopback, watched by hopspan. Prints
- * every request as one waterfall, the applications' own spans beside the hops, then a summary. With a collector at
+ * every request as one trace, the applications' own spans and the hops, then a summary. With a collector at
  * OTEL_EXPORTER_OTLP_ENDPOINT everything goes there too.
  */
 import { writeFileSync } from 'node:fs';
@@ -79,45 +79,20 @@ await sink.stop();
 const spans = asHopSpans(sink.received());
 const width = consoleWidth(process.stdout);
 const color = consoleColor('auto', process.stdout);
-for (const request of sideBySide(spans)) for (const line of waterfall(request, { width, color })) say(line);
+const requests = [...Map.groupBy(spans, ({ traceId }) => traceId).values()].toSorted(
+  (a, b) => begin(a) - begin(b),
+);
+for (const line of waterfall(requests.flat(), { width, color })) say(line);
+say();
 const summary = createSummary();
 summary.add(spans);
 for (const line of summary.render({ width, color })) say(line);
 say();
-say('Application spans and hops stand side by side: matched by connection and time for this view only.');
+say(
+  'Each hop is in the trace of the request that it carried: the client sent a traceparent, the proxies passed it on.',
+);
 await passOn(spans);
 process.exit(0);
-
-/**
- * Each request's application spans together with its hops as one picture. The client says from which port it sent,
- * and one connection carries one request at a time, so port and time find the hop.
- */
-function sideBySide(all: readonly HopSpan[]): HopSpan[][] {
-  const traces = [...Map.groupBy(all, (span) => span.traceId).values()];
-  const rootOf = (trace: HopSpan[]): HopSpan | undefined => trace.find((span) => !span.parentSpanId);
-  const hops = traces.filter((trace) => rootOf(trace)?.attributes['hopspan.outcome'] !== undefined);
-  const taken = new Set<HopSpan[]>();
-  const pictures = traces
-    .filter((trace) => rootOf(trace)?.attributes['network.local.port'] !== undefined && !hops.includes(trace))
-    .map((trace) => {
-      const root = rootOf(trace);
-      const hop = hops.find((candidate) => {
-        const other = rootOf(candidate);
-        return root && other && !taken.has(candidate) && samePort(root, other) && overlap(root, other);
-      });
-      if (hop) taken.add(hop);
-      return [...trace, ...(hop ?? []).map((span) => ({ ...span, traceId: trace[0]?.traceId ?? '' }))];
-    });
-  return [...pictures, ...hops.filter((hop) => !taken.has(hop))].toSorted((a, b) => begin(a) - begin(b));
-}
-
-function samePort(client: HopSpan, hop: HopSpan): boolean {
-  return client.attributes['network.local.port'] === hop.attributes['client.port'];
-}
-
-function overlap(a: HopSpan, b: HopSpan): boolean {
-  return ms(a.start) < ms(b.end) && ms(b.start) < ms(a.end);
-}
 
 function ms([seconds, nanos]: readonly [number, number]): number {
   return seconds * 1e3 + nanos / 1e6;

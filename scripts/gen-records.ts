@@ -26,9 +26,9 @@ interface BtfType {
 }
 
 /** Struct to its value in enum hs_kind. */
-const RECORDS = { hs_side_record: 'SIDE', hs_process_record: 'PROCESS' };
+const RECORDS = { hs_side_record: 'SIDE', hs_process_record: 'PROCESS', hs_message_record: 'MESSAGE' };
 const LAYOUTS = ['hs_connection', 'hs_config', 'hs_shared', 'hs_counters'];
-const ENUMS = ['hs_kind', 'hs_role', 'hs_pairing', 'hs_side_flags', 'hs_process_event'];
+const ENUMS = ['hs_kind', 'hs_role', 'hs_pairing', 'hs_side_flags', 'hs_message_flags', 'hs_process_event'];
 
 const camel = (name: string): string => name.replace(/_([a-z0-9])/g, (_, c: string) => c.toUpperCase());
 const pascal = (name: string): string => camel(`_${name.replace(/^hs_/, '')}`);
@@ -105,11 +105,10 @@ export function generate(objectPath: string): string {
     out.push('  const h = at >> 1;', '  const w = at >> 2;', '  return {');
     for (const field of fields) out.push(`    ${field.name}: ${field.code},`);
     out.push('  };', '}');
-    if (!fields.some((field) => field.code.includes('u16['))) {
-      const index = out.findIndex((line) => line.startsWith(`export function read${pascal(name)}`));
-      out[index] = (out[index] as string).replace('u8, u16, u32', 'u8, u32');
-      out.splice(index + 1, 1);
-    }
+    const index = out.findIndex((line) => line.startsWith(`export function read${pascal(name)}`));
+    const views = ['u8', 'u16', 'u32'].filter((view) => fields.some(({ code }) => code.includes(view)));
+    out[index] = (out[index] as string).replace('u8, u16, u32', views.join(', '));
+    if (!views.includes('u16')) out.splice(index + 1, 1);
   }
   return `${out.join('\n')}\n`;
 }

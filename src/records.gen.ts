@@ -19,6 +19,7 @@ const bytes16 = createRepeated((u8, at) => u8.slice(at, at + 16));
 export const KIND = {
   SIDE: 1,
   PROCESS: 2,
+  MESSAGE: 3,
 } as const;
 
 export const ROLE = {
@@ -40,6 +41,18 @@ export const SIDE_FLAGS = {
   UNDELIVERED: 64,
   UNCHAINED: 128,
   SNAPSHOT: 16,
+  HTTP1: 64,
+} as const;
+
+export const MESSAGE_FLAGS = {
+  ANSWER_MESSAGE: 1,
+  WRITTEN: 2,
+  OVER: 4,
+  HEAD_TRUNCATED: 8,
+  UNPARSED: 16,
+  ALONE: 64,
+  UNTIL_END: 128,
+  RELAYED: 32,
 } as const;
 
 export const PROCESS_EVENT = {
@@ -115,9 +128,30 @@ export const PROCESS_RECORD = {
   name: 32,
 } as const;
 
+/** Byte offsets of struct hs_message_record. */
+export const MESSAGE_RECORD = {
+  size: 88,
+  kind: 0,
+  flags: 4,
+  connection: 8,
+  peer: 16,
+  arrivedNs: 24,
+  firstNs: 32,
+  lastNs: 40,
+  bytes: 48,
+  number: 56,
+  operations: 60,
+  srttUs: 64,
+  retransmits: 68,
+  outOfOrder: 72,
+  statusCode: 76,
+  headBytes: 80,
+  reserved: 84,
+} as const;
+
 /** Byte offsets of struct hs_connection. */
 export const CONNECTION = {
-  size: 352,
+  size: 512,
   record: 0,
   arrival: 296,
   previousArrival: 312,
@@ -128,13 +162,21 @@ export const CONNECTION = {
   unclaimed: 340,
   place: 344,
   candidatePlace: 348,
+  protocol: 352,
+  outstanding: 356,
+  peerPlace: 360,
+  reserved: 364,
+  requests: 368,
+  answers: 432,
+  headRequests: 496,
+  connectRequests: 504,
 } as const;
 
 /** Byte offsets of struct hs_config. */
 export const CONFIG = {
   size: 8,
   maxConnections: 0,
-  reserved: 4,
+  maxHeadBytes: 4,
 } as const;
 
 /** Byte offsets of struct hs_shared. */
@@ -284,5 +326,45 @@ export function readProcessRecord({ u8, u32 }: RingMemory, at: number): ProcessR
     parentTgid: u32[w + 5] as number,
     target: u32[w + 6] as number,
     name: text(u8, at + 32, 64),
+  };
+}
+
+export interface MessageRecord {
+  kind: typeof KIND.MESSAGE;
+  flags: number;
+  connection: number;
+  peer: number;
+  arrivedNs: number;
+  firstNs: number;
+  lastNs: number;
+  bytes: number;
+  number: number;
+  operations: number;
+  srttUs: number;
+  retransmits: number;
+  outOfOrder: number;
+  statusCode: number;
+  headBytes: number;
+}
+
+/** Decodes the struct at byte `at`, a multiple of 8. */
+export function readMessageRecord({ u32 }: RingMemory, at: number): MessageRecord {
+  const w = at >> 2;
+  return {
+    kind: KIND.MESSAGE,
+    flags: u32[w + 1] as number,
+    connection: u64(u32, w + 2),
+    peer: u64(u32, w + 4),
+    arrivedNs: u64(u32, w + 6),
+    firstNs: u64(u32, w + 8),
+    lastNs: u64(u32, w + 10),
+    bytes: u64(u32, w + 12),
+    number: u32[w + 14] as number,
+    operations: u32[w + 15] as number,
+    srttUs: u32[w + 16] as number,
+    retransmits: u32[w + 17] as number,
+    outOfOrder: u32[w + 18] as number,
+    statusCode: u32[w + 19] as number,
+    headBytes: u32[w + 20] as number,
   };
 }

@@ -24,6 +24,7 @@ export function buildEbpf(
     targets: targets ?? KNOWN_PROXIES.map((target) => ({ ...target, ...named })),
     maxConnections: parsed.max_connections,
     ringBufferBytes: parsed.ring_buffer_bytes,
+    maxHeadBytes: parsed.max_head_bytes,
     idleTimeoutMs: parsed.idle_timeout,
     phaseFloorNs: parsed.phase_floor,
   };

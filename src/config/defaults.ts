@@ -2,7 +2,7 @@ import { LineCounter } from 'yaml';
 import { buildConsole, buildEbpf, buildOtlp, buildTelemetry } from './build.ts';
 import type { Check } from './check.ts';
 import { configInvalid, type Remark, remarkLines } from './mistakes.ts';
-import { chooseExporters, readOtlpEnv, readResourceEnv, variable } from './otel-env.ts';
+import { chooseExporters, readOtlpEnv, readPropagators, readResourceEnv, variable } from './otel-env.ts';
 import { checkOtlp } from './otlp-checks.ts';
 import { EXPORTERS, RECEIVERS, TELEMETRY } from './schema.ts';
 import type { ConfigWithWarnings, ExporterConfig, Target } from './types.ts';
@@ -27,6 +27,7 @@ export function defaultConfig(env: NodeJS.ProcessEnv, targets?: readonly Target[
     warnings.push({ text: 'OTEL_* variables ask for no exporter: nothing is exported' });
   else if (!chosen.includes('otlp')) warnings.push(...ignoredVariables(env));
 
+  const propagators = readPropagators(env, mistakes);
   const lines = new LineCounter();
   if (mistakes.length > 0) throw configInvalid(remarkLines(mistakes, '', lines));
   const ebpf = buildEbpf('ebpf', RECEIVERS.ebpf.parse({}), resource.serviceName);
@@ -37,6 +38,7 @@ export function defaultConfig(env: NodeJS.ProcessEnv, targets?: readonly Target[
     pipelines: [{ name: 'traces', receivers: ['ebpf'], processors: [], exporters: chosen }],
     telemetry: buildTelemetry(TELEMETRY.parse({})),
     resourceAttributes: resource.attributes,
+    propagators,
   };
   return { config, warnings: remarkLines(warnings, '', lines) };
 }

@@ -5,7 +5,7 @@ import { type Check, mappingAt, parsePart } from './check.ts';
 import { checkMapping, componentType, readComponents, refuseProcessors } from './components.ts';
 import { readDocument } from './document.ts';
 import { configInvalid, remarkLines } from './mistakes.ts';
-import { type OtlpEnv, readOtlpEnv, readResourceEnv } from './otel-env.ts';
+import { type OtlpEnv, readOtlpEnv, readPropagators, readResourceEnv } from './otel-env.ts';
 import { checkOtlp } from './otlp-checks.ts';
 import { readPipelines } from './pipelines.ts';
 import { EXPORTERS, RECEIVERS, TELEMETRY } from './schema.ts';
@@ -51,6 +51,7 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
   const [usedReceivers, usedExporters] = [used('receivers'), used('exporters')];
   const otlpEnv = someOtlpNeedsEnv(check) ? readOtlpEnv(env, check.mistakes) : {};
   const resource = readResourceEnv(env, check.mistakes);
+  const propagators = readPropagators(env, check.mistakes);
   const builtExporters = exporters.map((exporter) => buildExporter(check, exporter, otlpEnv));
   if (!telemetry || check.mistakes.length > 0) return undefined;
   return {
@@ -61,6 +62,7 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
     pipelines,
     telemetry: buildTelemetry(telemetry),
     resourceAttributes: resource.attributes,
+    propagators,
   };
 }
 

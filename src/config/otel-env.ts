@@ -143,6 +143,23 @@ export function readResourceEnv(env: NodeJS.ProcessEnv, mistakes: Remark[]): Res
   return { serviceName, attributes };
 }
 
+const PROPAGATORS = ['tracecontext', 'baggage', 'b3', 'b3multi', 'jaeger', 'none'] as const;
+export type PropagatorName = (typeof PROPAGATORS)[number];
+
+/** OTEL_PROPAGATORS: the formats in which requests name their caller's span; W3C's where it is not set. */
+export function readPropagators(env: NodeJS.ProcessEnv, mistakes: Remark[]): PropagatorName[] {
+  const text = variable(env, 'OTEL_PROPAGATORS');
+  if (text === undefined) return ['tracecontext'];
+  const rule = oneOfRule(...PROPAGATORS);
+  const names = text.split(',').map((name) => rule.parse(name.trim()));
+  const known = names.filter((name) => name !== undefined);
+  if (known.length < names.length || (known.includes('none') && known.length > 1)) {
+    const expected = `${PROPAGATORS.slice(0, -1).join(', ')}, several with a comma between them, or none`;
+    mistakes.push({ text: `OTEL_PROPAGATORS: found ${found(text)}, expected ${expected}` });
+  }
+  return [...new Set(known)];
+}
+
 export type EnvExporter = 'otlp' | 'console';
 
 /**

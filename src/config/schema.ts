@@ -54,6 +54,12 @@ const EBPF = section({
     '16777216',
     'Size of the buffer between kernel and hopspan.',
   ),
+  max_head_bytes: optional(
+    integerRule(0, 16_383),
+    8_192,
+    '8192',
+    'Bytes of an HTTP message head that are looked at; 0: HTTP is a stream of bytes like any other.',
+  ),
   idle_timeout: optional(
     durationMsRule('1ms', '24h'),
     5_000,

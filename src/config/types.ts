@@ -1,4 +1,7 @@
 import type { OtlpOptions } from '../exporter/otlp/options.ts';
+import type { PropagatorName } from './otel-env.ts';
+
+export type { PropagatorName };
 
 /**
  * One way to say which processes are watched: by the executable's basename, by its absolute path, by process
@@ -24,6 +27,7 @@ export interface EbpfReceiverConfig {
   readonly maxConnections: number;
   /** A power of two and a multiple of every page size that Linux uses (4 to 64 KiB). */
   readonly ringBufferBytes: number;
+  readonly maxHeadBytes: number;
   readonly idleTimeoutMs: number;
   /** Phases that last less than this many nanoseconds get no span of their own. */
   readonly phaseFloorNs: number;
@@ -78,6 +82,8 @@ export interface Config {
   readonly telemetry: TelemetryConfig;
   /** From OTEL_RESOURCE_ATTRIBUTES, less `service.name`: belongs on the resource of every watched process. */
   readonly resourceAttributes: Readonly<Record<string, string>>;
+  /** Formats in which requests name their caller's span. */
+  readonly propagators: readonly PropagatorName[];
 }
 
 /** A configuration and what is questionable about it, one line for the user each. */

@@ -1,6 +1,5 @@
-import type { SideRecord } from '../records.gen.ts';
 import type { ExchangeKey, Hop } from './hop.ts';
-import { answerStart, answerTotal, isUnchained, requestStart, requestTotal } from './side.ts';
+import { answerStart, answerTotal, isUnchained, requestStart, requestTotal, type Side } from './side.ts';
 
 /** How long a hop waits for the hop that called it, in nanoseconds of the records' clock. */
 const WAIT_NS = 5_000_000_000;
@@ -19,6 +18,7 @@ interface Range {
   readonly answerEnd: number;
   readonly key: ExchangeKey;
   readonly trace: ExchangeKey;
+  readonly rootSide: Side | undefined;
   /** When the caller had written the first byte of the request, and read the last one of the answer; 0 for never. */
   readonly firstWriteNs: number;
   readonly lastReadNs: number;
@@ -36,7 +36,7 @@ interface Waiting {
 
 /**
  * Finds the hop that called a hop when both proxies are watched. The kernel tells which upstream connection is
- * the other end of a downstream one (SideRecord.chained); on one TCP connection both ends count the same
+ * the other end of a downstream one (Side.chained); on one TCP connection both ends count the same
  * bytes, so an exchange is found again by its place in the two byte streams.
  */
 export interface Chain {
@@ -68,6 +68,7 @@ export function createChain(emit: (hop: Hop) => void): Chain {
       answerEnd: answerTotal(upstream),
       key: { connection: upstream.connection, exchange: upstream.exchange },
       trace: hop.trace,
+      rootSide: hop.rootSide ?? (hop.downstream?.http ? hop.downstream : undefined),
       firstWriteNs: upstream.firstWriteNs,
       lastReadNs: upstream.lastReadNs,
     });
@@ -108,7 +109,7 @@ export function createChain(emit: (hop: Hop) => void): Chain {
     }
     const range = findRange(remembered.get(downstream.chained)?.ranges, downstream);
     if (range) {
-      place({ ...causal(hop, downstream, range), trace: range.trace, parent: range.key });
+      place({ ...causal(hop, downstream, range), trace: range.trace, parent: range.key, ...rootOf(range) });
       return;
     }
     const others = waiting.get(downstream.chained) ?? [];
@@ -159,7 +160,7 @@ export function createChain(emit: (hop: Hop) => void): Chain {
  * returns; over loopback the receiver has the bytes by then, and on another processor may have read them. The
  * caller's times bound the callee's.
  */
-function causal(hop: Hop, d: SideRecord, range: Range): Hop {
+function causal(hop: Hop, d: Side, range: Range): Hop {
   const { firstWriteNs, lastReadNs } = range;
   const answered =
     requestTotal(d) === range.requestEnd && answerTotal(d) === range.answerEnd && lastReadNs > 0;
@@ -179,8 +180,10 @@ function causal(hop: Hop, d: SideRecord, range: Range): Hop {
   };
 }
 
+const rootOf = ({ rootSide }: Range): Pick<Hop, 'rootSide'> => (rootSide ? { rootSide } : {});
+
 /** The exchange that carried the first byte: of the request, or of the answer where there is no request. */
-function findRange(known: readonly Range[] | undefined, d: SideRecord): Range | undefined {
+function findRange(known: readonly Range[] | undefined, d: Side): Range | undefined {
   const request = requestStart(d);
   const answer = answerStart(d);
   return requestTotal(d) > request

@@ -5,13 +5,14 @@ import {
   type ProxyRecord,
   RECEIVER_KIND,
 } from '../receiver/kernel-record.ts';
-import { KIND, type SideRecord } from '../records.gen.ts';
+import { KIND } from '../records.gen.ts';
 import { createChain } from './chain.ts';
 import { createDuplex, type Duplex } from './duplex.ts';
 import type { Hop, Pairing } from './hop.ts';
+import { createHttpSides, shareHeads } from './http-sides.ts';
 import { createPair, type Pair, type PairedExchange } from './pair.ts';
 import { carriesEnd, carriesSetUp, isComplete } from './set-up-and-end.ts';
-import { hasEnded, hasExchange, isDownstream, isPreexisting } from './side.ts';
+import { hasEnded, hasExchange, isDownstream, isPreexisting, type Side } from './side.ts';
 import { createAttempts, isAttempt } from './unpaired.ts';
 
 /** A full-duplex connection's exchange that nothing follows. */
@@ -66,8 +67,9 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
   const pairs = new Map<number, PairState>();
   const halves = new Map<number, HalfState>();
   /** Ended without a pair: by connection, waiting for an attempt that explains them. */
-  const orphans = new Map<number, { record: SideRecord; sinceNs: number }>();
+  const orphans = new Map<number, { record: Side; sinceNs: number }>();
   const attempts = createAttempts();
+  const httpSides = createHttpSides(onSide);
   const chain = createChain((hop) => {
     stats.hops++;
     if (hop.ambiguous) stats.ambiguous++;
@@ -96,7 +98,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     });
   }
 
-  function onSide(record: SideRecord): void {
+  function onSide(record: Side): void {
     if (isDownstream(record) && hasEnded(record)) attempts.servedBy(record, record.closeTid);
     if (record.peer) {
       const downstream = isDownstream(record) ? record.connection : record.peer;
@@ -134,8 +136,8 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     const tried = setUp && d && u ? attempts.takeNamed(d, u.tid) : [];
     give({
       kind: 'exchange',
-      ...(d ? { downstream: d } : {}),
-      ...(u ? { upstream: u } : {}),
+      ...(d ? { downstream: shareHeads(d, u) } : {}),
+      ...(u ? { upstream: shareHeads(u, d) } : {}),
       attempts: tried,
       pairing: 'buffer',
       setUp,
@@ -147,7 +149,8 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
   function drainPair(downstream: number, state: PairState, force: boolean): void {
     for (let next = state.pair.next(force); next; next = state.pair.next(force)) {
       if (force && !isComplete(next.downstream)) continue;
-      for (const exchange of state.duplex.push(next)) tell(state, exchange);
+      const borders = next.downstream?.http ?? next.upstream?.http;
+      for (const exchange of borders ? [next] : state.duplex.push(next)) tell(state, exchange);
     }
     const over = state.pair.finished() || (force && state.pair.downstream && hasEnded(state.pair.downstream));
     if (over || force) for (const exchange of state.duplex.release()) tell(state, exchange);
@@ -169,7 +172,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
   }
 
   /** An exchange of a connection that relays nothing to another one we know: nothing to wait for. */
-  function giveHalf(record: SideRecord, parts: Partial<HopParts> = {}): void {
+  function giveHalf(record: Side, parts: Partial<HopParts> = {}): void {
     const state = halves.get(record.connection) ?? { setUpTold: false, lastNs: 0 };
     state.lastNs = clock.monotonicNs;
     const d = isDownstream(record) ? record : undefined;
@@ -189,7 +192,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     });
   }
 
-  function onUnpairedEnd(record: SideRecord): void {
+  function onUnpairedEnd(record: Side): void {
     if (isDownstream(record)) {
       orphans.set(record.connection, { record, sinceNs: clock.monotonicNs });
       attempts.addDownstream(record, clock.monotonicNs);
@@ -215,6 +218,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
   }
 
   function advance(nowNs: number): void {
+    httpSides.advance(nowNs);
     settleOrphans(nowNs - UNPAIRED_WAIT_NS);
     for (const record of attempts.expire(nowNs - ATTEMPT_WAIT_NS)) giveHalf(record, { ambiguous: true });
     for (const [downstream, state] of pairs) {
@@ -237,7 +241,9 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     push(record) {
       switch (record.kind) {
         case KIND.SIDE:
-          return onSide(record);
+          return httpSides.onSide(record);
+        case RECEIVER_KIND.HTTP_MESSAGE:
+          return httpSides.onMessage(record);
         case RECEIVER_KIND.CLOCK:
           clock = record;
           return advance(record.monotonicNs);
@@ -252,6 +258,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
       }
     },
     flush() {
+      httpSides.flush();
       for (const [downstream, state] of [...pairs]) drainPair(downstream, state, true);
       settleOrphans(Number.POSITIVE_INFINITY);
       for (const record of attempts.expire(Number.POSITIVE_INFINITY)) giveHalf(record, { ambiguous: true });

@@ -1,6 +1,5 @@
-import type { SideRecord } from '../records.gen.ts';
 import type { PairedExchange } from './pair.ts';
-import { hasEnded, lastByteNs, mergeSides } from './side.ts';
+import { hasEnded, lastByteNs, mergeSides, type Side } from './side.ts';
 
 /** An answer that came before its request adds so much to the score, an orderly exchange takes one away. */
 const GAIN = 50;
@@ -53,11 +52,11 @@ export function createDuplex(): Duplex {
 }
 
 /** The request was there before the answer to the one before it was written: nobody waited for that answer. */
-function requestCameEarly(downstream: SideRecord | undefined, lastWriteNs: number): boolean {
+function requestCameEarly(downstream: Side | undefined, lastWriteNs: number): boolean {
   return downstream !== undefined && downstream.arrivedNs > 0 && downstream.arrivedNs < lastWriteNs;
 }
 
-function answerCameFirst(upstream: SideRecord | undefined): boolean {
+function answerCameFirst(upstream: Side | undefined): boolean {
   return upstream !== undefined && upstream.arrivedNs > 0 && upstream.arrivedNs < upstream.firstWriteNs;
 }
 
@@ -66,7 +65,7 @@ function endOf({ downstream, upstream }: PairedExchange): number {
 }
 
 function join(held: PairedExchange | undefined, next: PairedExchange): PairedExchange {
-  const merge = (a: SideRecord | undefined, b: SideRecord | undefined): SideRecord | undefined =>
+  const merge = (a: Side | undefined, b: Side | undefined): Side | undefined =>
     a && b ? mergeSides([a, b]) : (a ?? b);
   const downstream = merge(held?.downstream, next.downstream);
   const upstream = merge(held?.upstream, next.upstream);

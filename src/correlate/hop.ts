@@ -1,4 +1,5 @@
 import type { ClockRecord, HostRecord, ProxyRecord, SideRecord } from '../receiver/kernel-record.ts';
+import type { Side } from './side.ts';
 
 /** Names one exchange on one connection; exchange 0 is the connection itself, before any byte. */
 export interface ExchangeKey {
@@ -25,9 +26,11 @@ export interface Hop {
   readonly trace: ExchangeKey;
   /** The upstream side of the hop that called this one, on the same TCP connection. */
   readonly parent?: ExchangeKey;
-  readonly downstream?: SideRecord;
+  /** The request at the root of this hop's trace, where the hop is not the root itself. */
+  readonly rootSide?: Side;
+  readonly downstream?: Side;
   /** Carried the exchange; the last one tried where none did. */
-  readonly upstream?: SideRecord;
+  readonly upstream?: Side;
   /** Upstream connections that failed before, first one first. */
   readonly attempts: readonly SideRecord[];
   /**

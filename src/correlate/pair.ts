@@ -1,4 +1,3 @@
-import type { SideRecord } from '../records.gen.ts';
 import {
   answerTotal,
   hasEnded,
@@ -8,6 +7,7 @@ import {
   isPreexisting,
   mergeSides,
   requestTotal,
+  type Side,
 } from './side.ts';
 
 /** Records that a pair may gather without a common border before it is cut. */
@@ -15,14 +15,14 @@ const MAX_GATHERED = 256;
 
 /** The two sides of one exchange; a side is missing when its connection ended before it took part. */
 export interface PairedExchange {
-  readonly downstream?: SideRecord;
-  readonly upstream?: SideRecord;
+  readonly downstream?: Side;
+  readonly upstream?: Side;
   readonly overlapping: boolean;
 }
 
-interface Side {
-  readonly queue: SideRecord[];
-  last: SideRecord | undefined;
+interface Half {
+  readonly queue: Side[];
+  last: Side | undefined;
   ended: boolean;
 }
 
@@ -31,29 +31,29 @@ interface Side {
  * ends where both sides stand at the same place in both byte streams; records in between are one exchange.
  */
 export interface Pair {
-  push(record: SideRecord): void;
+  push(record: Side): void;
   /** The next exchange whose sides agree; `force` takes what there is. */
   next(force?: boolean): PairedExchange | undefined;
   /** Both connections have ended and every exchange was taken. */
   finished(): boolean;
   /** The newest record of each side. */
-  readonly downstream: SideRecord | undefined;
-  readonly upstream: SideRecord | undefined;
+  readonly downstream: Side | undefined;
+  readonly upstream: Side | undefined;
   /** Bytes that went in and never came out, or came out and never went in, though both ended in order. */
   contradiction(): boolean;
 }
 
 /** @param uneven bytes went over one of the connections before they were a pair: an HTTP CONNECT, a SOCKS greeting */
 export function createPair(uneven = false): Pair {
-  const down: Side = { queue: [], last: undefined, ended: false };
-  const up: Side = { queue: [], last: undefined, ended: false };
+  const down: Half = { queue: [], last: undefined, ended: false };
+  const up: Half = { queue: [], last: undefined, ended: false };
   /** What the proxy itself adds: a PROXY protocol header, or bytes from before the probes. */
   let addedUpstream = 0;
   let addedDownstream = 0;
   let first = true;
 
   /** Under way on both sides when the probes came, or a PROXY header: fixed by the first exchange. */
-  function learn(d: SideRecord, u: SideRecord): void {
+  function learn(d: Side, u: Side): void {
     const ahead = requestTotal(u) - requestTotal(d);
     if (uneven || [d, u].some((side) => isPreexisting(side) || hasProxyHeader(side))) {
       addedUpstream = ahead;
@@ -127,7 +127,7 @@ export function createPair(uneven = false): Pair {
   };
 }
 
-function saysNothingNew(before: SideRecord, record: SideRecord): boolean {
+function saysNothingNew(before: Side, record: Side): boolean {
   return (
     record.exchange === before.exchange &&
     record.totalRead === before.totalRead &&

@@ -1,4 +1,21 @@
+import type { HttpMessageRecord } from '../receiver/kernel-record.ts';
 import { ROLE, SIDE_FLAGS, type SideRecord } from '../records.gen.ts';
+
+/** One side of one exchange: the kernel's record, or what was made of HTTP messages. */
+export interface Side extends SideRecord {
+  readonly http?: HttpExchange;
+  /** The connection ended in the midst of this exchange, though a later one carries the end. */
+  readonly cut?: boolean;
+}
+
+export interface HttpExchange {
+  readonly request?: HttpMessageRecord;
+  readonly answer?: HttpMessageRecord;
+}
+
+/** 1xx, but for 101, which is final (RFC 9110, section 15.2). */
+export const isInterim = ({ statusCode }: HttpMessageRecord): boolean =>
+  statusCode >= 100 && statusCode < 200 && statusCode !== 101;
 
 export const isDownstream = (record: SideRecord): boolean => record.role === ROLE.DOWNSTREAM;
 export const hasExchange = (record: SideRecord): boolean => (record.flags & SIDE_FLAGS.EXCHANGE) !== 0;
@@ -41,7 +58,7 @@ export function endNs(record: SideRecord): number {
 const earliest = (a: number, b: number): number => (a === 0 ? b : b === 0 ? a : Math.min(a, b));
 
 /** Consecutive records of one side as one: first moments of the first, last ones and totals of the last. */
-export function mergeSides(records: readonly SideRecord[]): SideRecord {
+export function mergeSides(records: readonly Side[]): Side {
   const [first, ...rest] = records;
   if (!first) throw new Error('mergeSides() of nothing');
   return rest.reduce(

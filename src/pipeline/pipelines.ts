@@ -3,7 +3,9 @@ import type { CorrelatorStats } from '../correlate/correlator.ts';
 import { createExporter, type ExporterDeps } from '../exporter/create.ts';
 import type { Exporter, ExporterStats } from '../exporter/exporter.ts';
 import type { KernelRecord } from '../receiver/kernel-record.ts';
+import { createContextReader } from '../spans/context.ts';
 import { createPressure } from './pressure.ts';
+import { createPropagator } from './propagator.ts';
 import { createTracePipeline, type TracePipeline } from './traces.ts';
 
 /** What one configuration describes behind its receivers: the pipelines, and the exporters at their ends. */
@@ -24,6 +26,7 @@ export function createPipelines(config: Config, deps: ExporterDeps): Pipelines {
   const exporters = new Map(
     config.exporters.map((exporter) => [exporter.name, createExporter(exporter, deps)]),
   );
+  const readContext = createContextReader(createPropagator(config.propagators));
   const byReceiver = new Map<string, TracePipeline[]>();
   for (const receiver of config.receivers) {
     const pipelines = config.pipelines
@@ -34,7 +37,11 @@ export function createPipelines(config: Config, deps: ExporterDeps): Pipelines {
             const exporter = exporters.get(name);
             return exporter ? [exporter] : [];
           }),
-          { phaseFloorNs: receiver.phaseFloorNs, resourceAttributes: config.resourceAttributes },
+          {
+            phaseFloorNs: receiver.phaseFloorNs,
+            resourceAttributes: config.resourceAttributes,
+            readContext,
+          },
         ),
       );
     byReceiver.set(receiver.name, pipelines);

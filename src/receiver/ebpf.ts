@@ -10,8 +10,10 @@ import {
   type ProcessRecord,
   readProcessRecord,
   readSideRecord,
+  type SideRecord,
 } from '../records.gen.ts';
 import { createClock, monotonicNs } from './clock.ts';
+import { createMessages } from './http1/messages.ts';
 import { type KernelRecord, RECEIVER_KIND } from './kernel-record.ts';
 import { preflight } from './preflight.ts';
 import { type Counters, loadProbes, type Probes } from './probes.ts';
@@ -76,6 +78,7 @@ export function createEbpfReceiver(
   const clock = createClock();
   const quiet = createQuietExchanges();
   const targets = config.targets.map(withRealPath);
+  const messages = createMessages();
   const watched = new Map<number, WatchedProcess>();
   const unreadable: ProcessName[] = [];
   let probes: Probes | undefined;
@@ -152,11 +155,25 @@ export function createEbpfReceiver(
     return watched.get(record.parentTgid)?.executable ?? (command ? { name: command, path: '' } : undefined);
   }
 
+  function onSide(record: SideRecord): void {
+    for (const message of messages.leftBy(record)) emit(message);
+    emit(quiet.reconcile(record));
+  }
+
   function drain(loaded: Probes, limit: number): number {
     const { memory } = loaded.ring;
     return loaded.ring.drain((offset) => {
-      if (memory.u32[offset >> 2] === KIND.SIDE) emit(quiet.reconcile(readSideRecord(memory, offset)));
-      else onProcess(readProcessRecord(memory, offset));
+      switch (memory.u32[offset >> 2]) {
+        case KIND.SIDE:
+          return onSide(readSideRecord(memory, offset));
+        case KIND.MESSAGE: {
+          const message = messages.push(memory, offset);
+          if (message) emit(message);
+          return;
+        }
+        case KIND.PROCESS:
+          return onProcess(readProcessRecord(memory, offset));
+      }
     }, limit);
   }
 
@@ -225,7 +242,8 @@ export function createEbpfReceiver(
       }
       scan(loaded, Number.POSITIVE_INFINITY);
       const { memory, places } = loaded.connections();
-      for (const record of quiet.closed(memory, places)) emit(record);
+      for (const record of quiet.closed(memory, places)) onSide(record);
+      for (const message of messages.flush()) emit(message);
       emit(clock());
       lastCounters = {
         ...loaded.counters(),

@@ -1,7 +1,8 @@
-import type { KIND, ProcessRecord, SideRecord } from '../records.gen.ts';
+import type { KIND, MessageRecord, ProcessRecord, SideRecord } from '../records.gen.ts';
+import type { Head } from './http1/head.ts';
 
 /** Kinds of the records that the receiver itself adds to the kernel's (KIND). */
-export const RECEIVER_KIND = { HOST: 100, PROXY: 101, CLOCK: 102 } as const;
+export const RECEIVER_KIND = { HOST: 100, PROXY: 101, CLOCK: 102, HTTP_MESSAGE: 103 } as const;
 
 /** The first record of every stream. */
 export interface HostRecord {
@@ -33,6 +34,17 @@ export interface ClockRecord {
   readonly wallNanos: number;
 }
 
-export type KernelRecord = SideRecord | ProcessRecord | HostRecord | ProxyRecord | ClockRecord;
+/** A whole HTTP/1 message, or what there was of it when its connection ended: struct hs_message_record and its head. */
+export interface HttpMessageRecord extends Omit<MessageRecord, 'kind' | 'headBytes'>, Head {
+  readonly kind: typeof RECEIVER_KIND.HTTP_MESSAGE;
+}
+
+export type KernelRecord =
+  | SideRecord
+  | ProcessRecord
+  | HostRecord
+  | ProxyRecord
+  | ClockRecord
+  | HttpMessageRecord;
 
 export type { KIND, ProcessRecord, SideRecord };

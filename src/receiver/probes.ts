@@ -25,6 +25,8 @@ const NAME_BYTES = PROCESS_RECORD.size - PROCESS_RECORD.name;
 export interface ProbeOptions {
   readonly maxConnections: number;
   readonly ringBufferBytes: number;
+  /** Bytes of a message's head that are looked at; 0 for none. */
+  readonly maxHeadBytes: number;
 }
 
 /** What the probes counted that should not happen; see struct hs_counters. */
@@ -80,6 +82,7 @@ export function loadProbes(options: ProbeOptions): Probes {
     object.setMaxEntries('free_places', options.maxConnections);
     const config = Buffer.alloc(CONFIG.size);
     config.writeUInt32LE(options.maxConnections, CONFIG.maxConnections);
+    config.writeUInt32LE(options.maxHeadBytes, CONFIG.maxHeadBytes);
     object.setReadOnlyData(config);
     const cgroup = openCgroup();
     if (cgroup < 0) for (const program of CGROUP_PROGRAMS) object.skipProgram(program);

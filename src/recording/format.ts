@@ -40,6 +40,7 @@ const KINDS = {
   clock: RECEIVER_KIND.CLOCK,
   process: KIND.PROCESS,
   side: KIND.SIDE,
+  httpMessage: RECEIVER_KIND.HTTP_MESSAGE,
 } as const;
 type KindName = keyof typeof KINDS;
 const KIND_NAMES = new Map<number, KindName>(

@@ -43,7 +43,32 @@ export const ATTRIBUTES = {
     type: 'string',
     meaning: 'The same under the name that succeeds `peer.service`.',
   },
-  'error.type': { on: ['hop', 'upstream'], type: 'string', meaning: 'The outcome, where it is an error.' },
+  'network.protocol.name': { on: ['hop', 'upstream'], type: 'string', meaning: '`http`, where it is.' },
+  'network.protocol.version': { on: ['hop', 'upstream'], type: 'string', meaning: '`1.0` or `1.1`' },
+  'http.request.method': {
+    on: ['hop', 'upstream'],
+    type: 'string',
+    meaning: 'The method, or `_OTHER` for one outside RFC 9110 and RFC 5789.',
+  },
+  'http.request.method_original': {
+    on: ['hop', 'upstream'],
+    type: 'string',
+    meaning: 'That other method.',
+  },
+  'http.response.status_code': {
+    on: ['hop', 'upstream'],
+    type: 'int',
+    meaning: 'Absent where no answer came: none is made up.',
+  },
+  'url.path': { on: ['hop'], type: 'string', meaning: 'Without the query string.' },
+  'url.scheme': { on: ['hop'], type: 'string', meaning: '`http`' },
+  'url.full': { on: ['upstream'], type: 'string', meaning: 'Without the query string.' },
+  'user_agent.original': { on: ['hop', 'upstream'], type: 'string', meaning: 'The `User-Agent` header.' },
+  'error.type': {
+    on: ['hop', 'upstream'],
+    type: 'string',
+    meaning: 'The outcome, where it is an error; else a status code that is one.',
+  },
   'hopspan.outcome': {
     on: ['hop', 'upstream'],
     type: 'string',

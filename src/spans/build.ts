@@ -1,16 +1,18 @@
+import { type SpanContext, TraceFlags } from '@opentelemetry/api';
 import type { Hop } from '../correlate/hop.ts';
-import { endNs } from '../correlate/side.ts';
+import { endNs, type Side } from '../correlate/side.ts';
 import type { ClockRecord, HostRecord, ProxyRecord } from '../receiver/kernel-record.ts';
-import type { SideRecord } from '../records.gen.ts';
+import type { ReadContext } from './context.ts';
 import { type Bag, hopAttributes, upstreamAttributes } from './hop-attributes.ts';
 import type { Attributes, HopResource, HopSpan, HopSpanLink, HrTime, SpanKind } from './hop-span.ts';
+import { httpName } from './http.ts';
 import { createIds, type Ids, SPAN_PART } from './ids.ts';
 import { OUTCOMES, type Outcome, outcomeOf } from './outcome.ts';
 import { clamp, type Interval, PHASES, type Phase, type PhaseName, timesOf } from './phases.ts';
 import { resourceOf } from './resource.ts';
 
 const NS_PER_S = 1e9;
-const SAMPLED = 1;
+const SAMPLED = TraceFlags.SAMPLED;
 /** Shared by all spans that have no events or links. */
 const NONE: readonly never[] = [];
 const NO_ATTRIBUTES: Bag = {};
@@ -21,6 +23,8 @@ export interface SpanOptions {
   /** Phases shorter than this are left out as spans; their times stay on the hop. Nanoseconds. */
   readonly phaseFloorNs: number;
   readonly resourceAttributes: Attributes;
+  /** Whose child a request is, by its headers; nobody's where this is not given. */
+  readonly readContext?: ReadContext;
 }
 
 /** Hops to spans. Pure: the same hops give the same spans with the same ids. */
@@ -53,9 +57,13 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
   const outcome = outcomeOf(hop);
   /* A connection's own trace shares its key with the last exchange: other parts, other ids. */
   const own = hop.kind === 'connection' ? SPAN_PART.CONNECTION : 0;
-  const traceId = ids.traceId(own ? hop.key : hop.trace, own);
+  const caller = own ? undefined : options.readContext && callerOf(hop, options.readContext);
+  if (caller && !(caller.traceFlags & SAMPLED)) return [];
+  const traceId = caller?.traceId ?? ids.traceId(own ? hop.key : hop.trace, own);
   const spans: HopSpan[] = [];
   const links = hop.kind === 'connection' ? [linkTo(hop, ids)] : NONE;
+
+  const traceState = caller?.traceState?.serialize();
 
   const add = (
     spanId: string,
@@ -71,6 +79,7 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
       spanId,
       parentSpanId,
       traceFlags: SAMPLED,
+      ...(traceState ? { traceState } : {}),
       name,
       kind,
       start: wallTime(interval.startNs, hop.clock),
@@ -83,34 +92,22 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
     });
   };
 
-  const error = OUTCOMES[outcome];
+  /** A status code that is an error needs no description (semantic conventions, HTTP spans). */
+  const errorOf = (bag: Bag): string | undefined => OUTCOMES[outcome] ?? (bag['error.type'] ? '' : undefined);
   const hopId = ids.spanId(hop.key, own + SPAN_PART.HOP);
-  const parentId = hop.parent && ids.spanId(hop.parent, SPAN_PART.UPSTREAM);
+  const parentId = caller?.spanId ?? (hop.parent && ids.spanId(hop.parent, SPAN_PART.UPSTREAM));
 
   if (d) {
-    add(
-      hopId,
-      parentId,
-      downstreamName(hop, d),
-      'SERVER',
-      times.hop,
-      hopAttributes(hop, d, times, outcome),
-      error,
-    );
+    const bag = hopAttributes(hop, d, times, outcome);
+    add(hopId, parentId, downstreamName(hop, d), 'SERVER', times.hop, bag, errorOf(bag));
   }
   for (const [index, attempt] of hop.attempts.entries()) addAttempt(attempt, index);
   let upstreamId: string | undefined;
   if (u && times.upstream) {
     upstreamId = ids.spanId(u, own + SPAN_PART.UPSTREAM);
-    add(
-      upstreamId,
-      d ? hopId : parentId,
-      upstreamName(hop, u),
-      'CLIENT',
-      times.upstream,
-      upstreamAttributes(hop, u, outcome),
-      error,
-    );
+    const bag = upstreamAttributes(hop, u, outcome);
+    const above = d ? hopId : parentId;
+    add(upstreamId, above, upstreamName(hop, u), 'CLIENT', times.upstream, bag, errorOf(bag));
   }
   for (const phase of times.phases) addPhase(phase);
   return spans;
@@ -123,7 +120,7 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
     add(id, parent, phase.name, 'INTERNAL', phase, NO_ATTRIBUTES);
   }
 
-  function addAttempt(attempt: SideRecord, index: number): void {
+  function addAttempt(attempt: Side, index: number): void {
     const failed: Outcome = outcomeOf({ ...hop, kind: 'exchange', upstream: attempt, end: true });
     const interval = clamp({ startNs: attempt.synNs, endNs: endNs(attempt) }, times.hop);
     const key = { connection: attempt.connection, exchange: 0 };
@@ -161,11 +158,32 @@ function linkTo(hop: Hop, ids: Ids): HopSpanLink {
   };
 }
 
-function downstreamName(hop: Hop, d: SideRecord): string {
+/**
+ * The context that the request carries, whose span is the hop's parent unless a watched proxy stands between: then the
+ * trace is the same, and that proxy's span is the nearer parent.
+ */
+function callerOf(
+  hop: Hop,
+  readContext: ReadContext,
+): (Pick<SpanContext, 'traceId' | 'traceFlags' | 'traceState'> & { spanId?: string }) | undefined {
+  const own = readContext(hop.downstream ?? hop.upstream);
+  if (!hop.parent) return own;
+  const root = readContext(hop.rootSide);
+  if (own && own.traceId !== root?.traceId) return own;
+  if (!root) return undefined;
+  const { spanId: _, ...trace } = root;
+  return trace;
+}
+
+function downstreamName(hop: Hop, d: Side): string {
+  const request = httpName(d);
+  if (request && hop.kind === 'exchange') return request;
   return hop.kind === 'connection' ? `tcp connection :${d.localPort}` : `tcp proxy :${d.localPort}`;
 }
 
-function upstreamName(hop: Hop, u: SideRecord): string {
+function upstreamName(hop: Hop, u: Side): string {
+  const request = httpName(u);
+  if (request && hop.kind === 'exchange') return request;
   return hop.kind === 'connection' && !hop.downstream
     ? `tcp connection :${u.remotePort}`
     : `tcp upstream :${u.remotePort}`;

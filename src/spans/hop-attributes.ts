@@ -1,9 +1,10 @@
 import type { Hop } from '../correlate/hop.ts';
-import { hasExchange, isDownstream, isPreexisting } from '../correlate/side.ts';
+import { hasExchange, isDownstream, isPreexisting, type Side } from '../correlate/side.ts';
 import { SIDE_FLAGS, type SideRecord } from '../records.gen.ts';
 import { type Endpoint, localEndpoint, networkType, remoteEndpoint } from './addresses.ts';
 import type { AttributeName } from './attributes.ts';
 import type { AttributeValue } from './hop-span.ts';
+import { fillHttpClient, fillHttpServer } from './http.ts';
 import { hex } from './ids.ts';
 import { OUTCOMES, type Outcome, whoClosed } from './outcome.ts';
 import { type HopTimes, PHASES, type PhaseName } from './phases.ts';
@@ -17,7 +18,7 @@ const DURATION_NAMES = Object.fromEntries(
   Object.keys(PHASES).map((name) => [name, `hopspan.${name.replaceAll(' ', '_')}.duration`]),
 ) as Record<PhaseName, AttributeName>;
 
-export function hopAttributes(hop: Hop, d: SideRecord, times: HopTimes, outcome: Outcome): Bag {
+export function hopAttributes(hop: Hop, d: Side, times: HopTimes, outcome: Outcome): Bag {
   const client = remoteEndpoint(d);
   const local = localEndpoint(d);
   const bag = sideAttributes(d, client, local);
@@ -26,6 +27,7 @@ export function hopAttributes(hop: Hop, d: SideRecord, times: HopTimes, outcome:
   bag['client.port'] = client.port;
   bag['server.address'] = local.address;
   bag['server.port'] = local.port;
+  fillHttpServer(bag, d);
   if (hop.overlapping) bag['hopspan.exchange.overlapping'] = true;
   if (hop.attempts.length > 0) bag['hopspan.attempts'] = hop.attempts.length + 1;
   const closed = whoClosed(hop);
@@ -38,13 +40,14 @@ export function hopAttributes(hop: Hop, d: SideRecord, times: HopTimes, outcome:
   return bag;
 }
 
-export function upstreamAttributes(hop: Hop, u: SideRecord, outcome: Outcome): Bag {
+export function upstreamAttributes(hop: Hop, u: Side, outcome: Outcome): Bag {
   const peer = remoteEndpoint(u);
   const bag = sideAttributes(u, peer, localEndpoint(u));
   fillOutcome(bag, hop, outcome);
   const name = peer.address.includes(':') ? `[${peer.address}]:${peer.port}` : `${peer.address}:${peer.port}`;
   bag['server.address'] = peer.address;
   bag['server.port'] = peer.port;
+  fillHttpClient(bag, u);
   bag['peer.service'] = name;
   bag['service.peer.name'] = name;
   return bag;

@@ -1,6 +1,7 @@
 import type { Hop } from '../correlate/hop.ts';
-import { hasExchange, isAnswered, requestTotal } from '../correlate/side.ts';
-import { SIDE_FLAGS, type SideRecord } from '../records.gen.ts';
+import { hasExchange, isAnswered, isInterim, requestTotal, type Side } from '../correlate/side.ts';
+import type { HttpMessageRecord } from '../receiver/kernel-record.ts';
+import { MESSAGE_FLAGS, SIDE_FLAGS, type SideRecord } from '../records.gen.ts';
 
 /** Outcomes in the words of someone who debugs a proxy, with what each means on an error span. */
 export const OUTCOMES = {
@@ -11,7 +12,7 @@ export const OUTCOMES = {
   upstream_unreachable: 'no route led to the upstream',
   upstream_connect_timeout: 'the upstream did not answer the connection attempt in time',
   upstream_reset: 'the upstream reset the connection before the exchange was over',
-  upstream_closed_early: 'the upstream closed the connection without an answer',
+  upstream_closed_early: 'the upstream closed the connection before the whole answer',
   proxy_reset: 'the proxy ended the exchange before there was an answer',
   no_upstream: 'the proxy ended the exchange without trying an upstream',
 } as const satisfies Record<string, string | undefined>;
@@ -131,7 +132,10 @@ function upstreamOnlyOutcome(first: Leaving | undefined): Outcome {
 }
 
 /** At least one answer byte was written downstream. Of opaque bytes only the connections' ends tell whether more should have come. */
-function answeredOutcome(d: SideRecord, u: SideRecord | undefined, first: Leaving | undefined): Outcome {
+function answeredOutcome(d: Side, u: Side | undefined, first: Leaving | undefined): Outcome {
+  const whole = isWhole(d.http?.answer);
+  if (whole === false) return cutOutcome(first);
+  if (whole) return d.flags & SIDE_FLAGS.UNDELIVERED ? 'client_aborted' : 'ok';
   if (u && first?.by === 'upstream' && first.how !== 'fin') return 'upstream_reset';
   if (d.flags & SIDE_FLAGS.UNDELIVERED) return 'client_aborted';
   const clientReset = d.error === ECONNRESET || d.error === EPIPE;
@@ -139,6 +143,19 @@ function answeredOutcome(d: SideRecord, u: SideRecord | undefined, first: Leavin
   if (!u || !upstreamHadMore(d, u)) return 'ok';
   if (first?.by === 'client') return 'client_aborted';
   return first?.by === 'proxy' ? 'proxy_reset' : 'ok';
+}
+
+/** Undefined where only the connection's end could tell. */
+function isWhole(answer: HttpMessageRecord | undefined): boolean | undefined {
+  if (!answer || answer.flags & MESSAGE_FLAGS.UNTIL_END) return undefined;
+  return (answer.flags & MESSAGE_FLAGS.OVER) !== 0 && !isInterim(answer);
+}
+
+/** The answer began, and did not come to its end. */
+function cutOutcome(first: Leaving | undefined): Outcome {
+  if (first?.by === 'client') return 'client_aborted';
+  if (first?.by !== 'upstream') return 'proxy_reset';
+  return first.how === 'fin' ? 'upstream_closed_early' : 'upstream_reset';
 }
 
 /** After its FIN a client resets what comes in vain (RFC 9293, section 3.10.7.4): it was still on its way, or came later. */

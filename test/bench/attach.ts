@@ -23,7 +23,11 @@ export interface Drained {
 }
 
 function main(pid: number, file: string | undefined): void {
-  const probes = loadProbes({ maxConnections: MAX_CONNECTIONS, ringBufferBytes: RING_BYTES });
+  const probes = loadProbes({
+    maxConnections: MAX_CONNECTIONS,
+    ringBufferBytes: RING_BYTES,
+    maxHeadBytes: 8192,
+  });
   for (const port of listeningPorts(pid)) probes.addListenPort(port);
   probes.addProcess(pid, 0);
   const drain = (): void => void probes.ring.drain(() => {}, Number.POSITIVE_INFINITY);

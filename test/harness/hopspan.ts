@@ -205,8 +205,11 @@ export function hopsOf(spans: readonly FileSpan[]): { hops: SeenHop[]; loose: Fi
   return { hops, loose: spans.filter((span) => span.kind === 'CLIENT' && !known.has(span.parentSpanId)) };
 }
 
-/** Complaints about the shape of spans: ids, parents, times. Empty when all is well. */
-export function malformed(spans: readonly FileSpan[]): string[] {
+/**
+ * Complaints about the shape of spans: ids, parents, times. Empty when all is well. `callers` are ids of spans that
+ * others made.
+ */
+export function malformed(spans: readonly FileSpan[], callers: ReadonlySet<string> = new Set()): string[] {
   const byId = new Map(spans.map((span) => [span.spanId, span]));
   const complaints: string[] = [];
   if (byId.size !== spans.length) complaints.push(`${spans.length - byId.size} span ids were used twice`);
@@ -215,7 +218,7 @@ export function malformed(spans: readonly FileSpan[]): string[] {
     if (!/^(?!0+$)[0-9a-f]{32}$/.test(span.traceId)) complaints.push(`${name}: bad trace id ${span.traceId}`);
     if (!/^(?!0+$)[0-9a-f]{16}$/.test(span.spanId)) complaints.push(`${name}: bad span id`);
     if (span.endNs < span.startNs) complaints.push(`${name}: ends before it starts`);
-    if (span.parentSpanId === '') continue;
+    if (span.parentSpanId === '' || callers.has(span.parentSpanId)) continue;
     const parent = byId.get(span.parentSpanId);
     if (!parent) complaints.push(`${name}: its parent is missing`);
     else if (parent.traceId !== span.traceId) complaints.push(`${name}: its parent is in another trace`);

@@ -1,11 +1,13 @@
 import {
   type ClockRecord,
   type HostRecord,
+  type HttpMessageRecord,
   type KernelRecord,
   type ProxyRecord,
   RECEIVER_KIND,
 } from '../../src/receiver/kernel-record.ts';
 import {
+  MESSAGE_FLAGS,
   PROCESS_EVENT,
   PROCESS_RECORD,
   type ProcessRecord,
@@ -53,6 +55,18 @@ export function makeProxy(fields: Partial<ProxyRecord> = {}): ProxyRecord {
 
 export function makeClock(monotonicNs: number): ClockRecord {
   return { kind: RECEIVER_KIND.CLOCK, monotonicNs, wallSeconds: 1_700_000_000, wallNanos: 999_999_999 };
+}
+
+/** A request that was read, alone on its connection. */
+export function makeHttpMessage(fields: Partial<HttpMessageRecord> = {}): HttpMessageRecord {
+  return {
+    ...{ kind: RECEIVER_KIND.HTTP_MESSAGE, flags: MESSAGE_FLAGS.OVER, connection: 1, peer: 2, number: 1 },
+    ...{ arrivedNs: 1000, firstNs: 2000, lastNs: 3000, bytes: 100, operations: 1 },
+    ...{ srttUs: 50, retransmits: 0, outOfOrder: 0 },
+    ...{ method: 'GET', path: '/', authority: 'service.test:80', version: '1.1', statusCode: 0 },
+    headers: { 'user-agent': 'harness', host: 'service.test:80' },
+    ...fields,
+  };
 }
 
 export function makeProcess(fields: Partial<ProcessRecord> = {}): ProcessRecord {

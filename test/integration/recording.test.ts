@@ -27,7 +27,13 @@ test('a replay gives the spans that the live pipeline gave, with the same ids', 
   const writer = await createRecordingWriter(path);
   const config = {
     ...({ type: 'ebpf', name: 'ebpf', targets: [{ by: 'listen_port', listenPort: envoy.port }] } as const),
-    ...{ maxConnections: 4096, ringBufferBytes: 1 << 22, idleTimeoutMs: 5000, phaseFloorNs: 0 },
+    ...{
+      maxConnections: 4096,
+      ringBufferBytes: 1 << 22,
+      maxHeadBytes: 8192,
+      idleTimeoutMs: 5000,
+      phaseFloorNs: 0,
+    },
   };
   const receiver = createEbpfReceiver(config, (record: KernelRecord) => {
     pipeline.push(record);

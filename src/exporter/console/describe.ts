@@ -9,6 +9,15 @@ function text(span: HopSpan, ...keys: readonly string[]): string {
   return '';
 }
 
+/** The span's name; of a hop's request `GET /users`, where the name is the method alone, and `upstream GET` on the other side. */
+export function describeName(span: HopSpan): string {
+  const name = escapeControl(span.name);
+  if (span.attributes['hopspan.outcome'] === undefined || !text(span, 'http.request.method')) return name;
+  if (span.kind === 'CLIENT') return `upstream ${name}`;
+  const path = text(span, 'url.path');
+  return path === '' ? name : `${name} ${path}`;
+}
+
 /** `127.0.0.1:51234 → :8000` of a span that serves; empty where the span does not tell. */
 export function describeAddresses(span: HopSpan): string {
   if (span.kind !== 'SERVER') return '';
@@ -20,9 +29,11 @@ export function describeAddresses(span: HopSpan): string {
   return `${host}${port === '' ? '' : `:${port}`} → :${local}`;
 }
 
-/** `ok`, `upstream_refused`, …; `error` for a failed span that has no outcome of its own; else empty. */
+/** `ok`, `upstream_refused`, …, the status code of an answer; `error` for a failed span that has no outcome of its own; else empty. */
 export function describeOutcome(span: HopSpan): string {
-  return text(span, 'hopspan.outcome') || (span.error === undefined ? '' : 'error');
+  const outcome = text(span, 'hopspan.outcome');
+  const status = outcome === '' || outcome === 'ok' ? text(span, 'http.response.status_code') : '';
+  return status || outcome || (span.error === undefined ? '' : 'error');
 }
 
 /** `paired by buffer`, `unpaired, ambiguous`; empty for spans that are not hops. */

@@ -1,6 +1,6 @@
 import type { HopSpan } from '../../spans/hop-span.ts';
 import { escapeControl } from '../../telemetry/escape.ts';
-import { describeOutcome } from './describe.ts';
+import { describeName, describeOutcome } from './describe.ts';
 import { Histogram } from './histogram.ts';
 import { createPaint, elapsedNs, fit, formatNs, padEnd, padStart, textWidth } from './text.ts';
 import { buildTrees, groupByTrace, serviceOf, type TreeNode } from './tree.ts';
@@ -52,7 +52,8 @@ function phasesOf(hop: TreeNode): Map<string, number> {
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
     if (serviceOf(node.span) !== serviceOf(span) || node.span.kind === 'SERVER') continue;
     // A phase that comes twice (two queries of an application) counts with its sum.
-    phases.set(node.span.name, (phases.get(node.span.name) ?? 0) + elapsedNs(node.span.start, node.span.end));
+    const name = node.span.kind === 'CLIENT' ? describeName(node.span) : node.span.name;
+    phases.set(name, (phases.get(name) ?? 0) + elapsedNs(node.span.start, node.span.end));
     stack.push(...[...node.children].reverse());
   }
   for (const [key, value] of Object.entries(span.attributes)) {

@@ -1,6 +1,6 @@
 import type { HopSpan, HrTime } from '../../spans/hop-span.ts';
 import { escapeControl } from '../../telemetry/escape.ts';
-import { describeAddresses, describeOutcome, describePairing, hasFailed } from './describe.ts';
+import { describeAddresses, describeName, describeOutcome, describePairing, hasFailed } from './describe.ts';
 import {
   createPaint,
   elapsedNs,
@@ -66,8 +66,8 @@ function fraction(time: HrTime, { start, totalNs }: Extent): number {
 
 function noteStyle(span: HopSpan): Style | undefined {
   if (hasFailed(span)) return 'red';
-  const outcome = describeOutcome(span);
-  if (outcome === '') return 'dim';
+  const outcome = span.attributes['hopspan.outcome'];
+  if (outcome === undefined) return 'dim';
   return outcome === 'ok' ? 'green' : 'yellow';
 }
 
@@ -80,10 +80,11 @@ function spanRow(node: TreeNode, depth: number, parent: HopSpan | undefined, ext
   const { span } = node;
   const service = serviceOf(span);
   const enters = parent === undefined || service !== serviceOf(parent);
-  const label = enters && service !== '' ? `${service}  ${span.name}` : span.name;
+  const name = describeName(span);
+  const label = enters && service !== '' ? `${escapeControl(service)}  ${name}` : name;
   const notes = [describeOutcome(span), describePairing(span)].filter((note) => note !== '');
   return {
-    left: indent(depth) + escapeControl(label),
+    left: indent(depth) + label,
     leftStyle: hasFailed(span) ? 'red' : enters ? 'bold' : undefined,
     duration: formatNs(elapsedNs(span.start, span.end)),
     from: fraction(span.start, extent),
@@ -135,7 +136,7 @@ function titleLine(span: HopSpan, width: number, paint: Paint): string {
   const service = serviceOf(span);
   const addresses = describeAddresses(span);
   const columns: Segment[] = [
-    { text: escapeControl(service === '' ? span.name : `${service}  ${span.name}`), style: 'bold' },
+    { text: `${service === '' ? '' : `${escapeControl(service)}  `}${describeName(span)}`, style: 'bold' },
     { text: addresses },
     { text: formatNs(elapsedNs(span.start, span.end)), style: 'bold' },
     { text: describeOutcome(span), style: noteStyle(span) },

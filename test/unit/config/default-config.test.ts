@@ -228,3 +228,16 @@ test('names and attributes go to every watched process; targets of flags replace
     { by: 'listen_port', listenPort: 80, serviceName: 'own' },
   ]);
 });
+
+test('OTEL_PROPAGATORS choose the headers that name a caller', () => {
+  const propagators = (value?: string) =>
+    defaultConfig(value === undefined ? {} : { OTEL_PROPAGATORS: value }).config.propagators;
+  assert.deepEqual(propagators(), ['tracecontext']);
+  assert.deepEqual(propagators(''), ['tracecontext']);
+  assert.deepEqual(propagators('tracecontext,baggage'), ['tracecontext', 'baggage']);
+  assert.deepEqual(propagators(' b3multi, jaeger,jaeger'), ['b3multi', 'jaeger']);
+  assert.deepEqual(propagators('none'), ['none']);
+  for (const wrong of ['xray', 'none,b3', 'b3,']) {
+    assert.throws(() => propagators(wrong), /OTEL_PROPAGATORS: found .*, expected tracecontext, baggage, b3/);
+  }
+});

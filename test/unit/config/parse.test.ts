@@ -48,6 +48,7 @@ test('the documented shape, every default filled in', () => {
         ],
         maxConnections: 65_536,
         ringBufferBytes: 16_777_216,
+        maxHeadBytes: 8192,
         idleTimeoutMs: 5_000,
         phaseFloorNs: 0,
       },
@@ -62,6 +63,7 @@ test('the documented shape, every default filled in', () => {
     ],
     telemetry: { logLevel: 'info', metricsLevel: 'none' },
     resourceAttributes: {},
+    propagators: ['tracecontext'],
   });
 });
 

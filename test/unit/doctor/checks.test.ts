@@ -34,7 +34,13 @@ function findingsOf(
     name: 'ebpf',
     targets: [{ by: 'executable', executable: 'envoy' }],
   } as const;
-  const sizes = { maxConnections: 64, ringBufferBytes: 65_536, idleTimeoutMs: 1, phaseFloorNs: 0 };
+  const sizes = {
+    maxConnections: 64,
+    ringBufferBytes: 65_536,
+    maxHeadBytes: 8192,
+    idleTimeoutMs: 1,
+    phaseFloorNs: 0,
+  };
   return [...examine(machine, () => ({ acceptHook: true }), [{ ...receiver, ...sizes }])];
 }
 

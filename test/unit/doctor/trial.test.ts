@@ -4,7 +4,7 @@ import { formatFinding } from '../../../src/doctor/finding.ts';
 import { checkTrial } from '../../../src/doctor/trial.ts';
 import { HopspanError } from '../../../src/errors.ts';
 
-const options = { maxConnections: 64, ringBufferBytes: 65_536 };
+const options = { maxConnections: 64, ringBufferBytes: 65_536, maxHeadBytes: 8192 };
 const refused = (message: string) => () => {
   throw new HopspanError('BPF_LOAD_FAILED', message);
 };

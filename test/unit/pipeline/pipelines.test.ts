@@ -18,14 +18,19 @@ const pathOf = (name: string): string => join(folder, `${name}.jsonl`);
 
 const receiver = (name: string): EbpfReceiverConfig => ({
   ...{ type: 'ebpf', name, targets: [{ by: 'executable', executable: 'envoy' }] },
-  ...{ maxConnections: 1024, ringBufferBytes: 65_536, idleTimeoutMs: 1000, phaseFloorNs: 0 },
+  ...{ maxConnections: 1024, ringBufferBytes: 65_536, maxHeadBytes: 0, idleTimeoutMs: 1000, phaseFloorNs: 0 },
 });
 const file = (name: string, path = pathOf(name)): FileExporterConfig => ({ type: 'file', name, path });
 
 function config(parts: Partial<Config>): Config {
   return {
     ...{ receivers: [receiver('ebpf')], exporters: [], pipelines: [] },
-    ...{ telemetry: { logLevel: 'info', metricsLevel: 'none' }, resourceAttributes: {}, ...parts },
+    ...{
+      telemetry: { logLevel: 'info', metricsLevel: 'none' },
+      resourceAttributes: {},
+      propagators: [],
+      ...parts,
+    },
   };
 }
 

@@ -11,6 +11,7 @@ import { PROCESS_RECORD, SIDE_RECORD } from '../../../src/records.gen.ts';
 import {
   makeClock,
   makeHost,
+  makeHttpMessage,
   makeProxy,
   makeStream,
   processOfBytes,
@@ -50,6 +51,7 @@ describe('the schema', () => {
     assert.deepEqual(fieldsOf('Host'), keysOf(makeHost()));
     assert.deepEqual(fieldsOf('Proxy'), keysOf(makeProxy()));
     assert.deepEqual(fieldsOf('Clock'), keysOf(makeClock(0)));
+    assert.deepEqual(fieldsOf('HttpMessage'), keysOf(makeHttpMessage()));
   });
 });
 
@@ -87,6 +89,8 @@ describe('every field survives', () => {
       makeHost({ hostName: '', seed: '' }),
       makeProxy({ tgid: 4_194_304, executablePath: `/${'x'.repeat(4094)}`, containerId: 'c'.repeat(64) }),
       makeProxy({ serviceName: '', executableName: '', executablePath: '' }),
+      makeHttpMessage(),
+      makeHttpMessage({ method: '', path: '', headers: {}, statusCode: 503 }),
       makeClock(uptimeOfAYear),
       makeClock(0),
       { ...makeClock(1), wallSeconds: 2 ** 40 + 1, wallNanos: 0 },

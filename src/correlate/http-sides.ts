@@ -1,0 +1,297 @@
+import type { HttpMessageRecord } from '../receiver/kernel-record.ts';
+import { MESSAGE_FLAGS, SIDE_FLAGS, type SideRecord } from '../records.gen.ts';
+import {
+  answerTotal,
+  hasEnded,
+  isDownstream,
+  isInterim,
+  lastByteNs,
+  requestTotal,
+  type Side,
+} from './side.ts';
+
+/** An exchange waits so long for its connection's end, or the next exchange; nanoseconds. */
+const HOLD_NS = 1_000_000_000;
+/** What stays of a connection's first record in the records of its exchanges. */
+const KEPT_FLAGS = SIDE_FLAGS.PREEXISTING | SIDE_FLAGS.PROXY_HEADER;
+
+interface Connection {
+  /** The newest record of the connection itself; undefined until it is sure that it speaks HTTP/1. */
+  facts: SideRecord | undefined;
+  readonly requests: HttpMessageRecord[];
+  readonly answers: HttpMessageRecord[];
+  /** Bytes of whole exchanges so far. */
+  requestBytes: number;
+  answerBytes: number;
+  /** Of answers before the final one (100 Continue), which go with it. */
+  interim: HttpMessageRecord | undefined;
+  exchanges: number;
+  peer: number;
+  held: Side | undefined;
+  /** Set when it is HTTP/1 no more: what is added to the kernel's exchange numbers. */
+  offset: number | undefined;
+}
+
+/**
+ * The exchanges of HTTP/1 connections, each as one record a side, like those that the kernel makes of other
+ * connections: a request and its answer by their order on the connection (RFC 9112, section 9.3.2). Records of other
+ * connections pass.
+ */
+export interface HttpSides {
+  onSide(record: SideRecord): void;
+  onMessage(message: HttpMessageRecord): void;
+  /** Gives on what need not wait any more. */
+  advance(nowNs: number): void;
+  flush(): void;
+}
+
+export function createHttpSides(emit: (side: Side) => void): HttpSides {
+  const connections = new Map<number, Connection>();
+  /** Connections with an exchange that waits, the longest wait first. */
+  const holding = new Map<number, Connection>();
+
+  function connectionOf(id: number): Connection {
+    let connection = connections.get(id);
+    if (!connection) {
+      connection = {
+        facts: undefined,
+        requests: [],
+        answers: [],
+        requestBytes: 0,
+        answerBytes: 0,
+        interim: undefined,
+        exchanges: 0,
+        peer: 0,
+        held: undefined,
+        offset: undefined,
+      };
+      connections.set(id, connection);
+    }
+    return connection;
+  }
+
+  function release(id: number, connection: Connection): void {
+    const { held } = connection;
+    if (!held) return;
+    connection.held = undefined;
+    holding.delete(id);
+    emit(held);
+  }
+
+  function hold(id: number, connection: Connection, side: Side): void {
+    release(id, connection);
+    connection.held = side;
+    holding.set(id, connection);
+  }
+
+  /** The next exchange whose request and answer are both over; `force` takes what there is of the two. */
+  function next(connection: Connection, facts: SideRecord, force: boolean): Side | undefined {
+    if (force && connection.interim && connection.answers.length === 0) {
+      connection.answers.push(connection.interim); // the final one never came
+      connection.interim = undefined;
+    }
+    const [request] = connection.requests;
+    const [answer] = connection.answers;
+    const whole = request && answer && isOver(request) && isOver(answer);
+    if (!whole && (!force || (!request && !answer))) return undefined;
+    connection.requests.shift();
+    connection.answers.shift();
+    const interimBytes = connection.interim?.bytes ?? 0;
+    const requestBytes = bytesOf(request, requestTotal(facts) - connection.requestBytes);
+    const answerBytes =
+      interimBytes + bytesOf(answer, answerTotal(facts) - connection.answerBytes - interimBytes);
+    const firstAnswer = connection.interim ?? answer;
+    connection.interim = undefined;
+    connection.requestBytes += requestBytes;
+    connection.answerBytes += answerBytes;
+    connection.exchanges++;
+    const down = isDownstream(facts);
+    const [read, written] = down ? [request, answer] : [answer, request];
+    const firstRead = down ? request : firstAnswer;
+    const firstWritten = down ? firstAnswer : request;
+    const newest = answer ?? request ?? facts;
+    return {
+      ...facts,
+      flags:
+        (facts.flags & KEPT_FLAGS) |
+        SIDE_FLAGS.EXCHANGE |
+        (request ? 0 : SIDE_FLAGS.SERVER_FIRST) |
+        (!down && answer && answer.flags & MESSAGE_FLAGS.ALONE ? SIDE_FLAGS.UNCHAINED : 0),
+      peer: connection.peer,
+      exchange: connection.exchanges,
+      arrivedNs: firstRead?.arrivedNs ?? 0,
+      firstReadNs: firstRead?.firstNs ?? 0,
+      lastReadNs: read ? lastNs(read, facts.lastReadNs) : 0,
+      firstWriteNs: firstWritten?.firstNs ?? 0,
+      lastWriteNs: written ? lastNs(written, facts.lastWriteNs) : 0,
+      bytesRead: down ? requestBytes : answerBytes,
+      bytesWritten: down ? answerBytes : requestBytes,
+      totalRead: down ? connection.requestBytes : connection.answerBytes,
+      totalWritten: down ? connection.answerBytes : connection.requestBytes,
+      reads: read?.operations ?? 0,
+      writes: written?.operations ?? 0,
+      srttUs: newest.srttUs,
+      retransmits: newest.retransmits,
+      outOfOrder: newest.outOfOrder,
+      http: { ...(request ? { request } : {}), ...(answer ? { answer } : {}) },
+    };
+  }
+
+  function settle(id: number, connection: Connection): void {
+    if (!connection.facts) return;
+    for (;;) {
+      const side = next(connection, connection.facts, false);
+      if (!side) return;
+      hold(id, connection, side);
+    }
+  }
+
+  /** The last exchange carries the connection's end; those before it that were cut off are marked. */
+  function onEnd(id: number, connection: Connection, record: SideRecord): void {
+    connections.delete(id);
+    holding.delete(id);
+    const sides = connection.held ? [connection.held] : [];
+    for (let side = next(connection, record, true); side; side = next(connection, record, true)) {
+      sides.push({ ...side, cut: true });
+    }
+    const last = withRest(sides.pop(), connection, record);
+    for (const side of sides) emit(side);
+    const peer = connection.peer;
+    if (last) emit({ ...record, ...exchangeOf(last), peer, flags: last.flags | SIDE_FLAGS.ENDED });
+    else emit({ ...record, peer });
+  }
+
+  /** A connection that never was HTTP/1, or is no more: its exchanges go on in the same numbers. */
+  function onOther(record: SideRecord): void {
+    const id = record.connection;
+    const connection = connections.get(id);
+    if (!connection?.facts) {
+      connections.delete(id);
+      emit(record);
+      return;
+    }
+    if (connection.offset === undefined) {
+      release(id, connection);
+      for (let side = next(connection, record, true); side; side = next(connection, record, true)) emit(side);
+      connection.offset = connection.exchanges - record.exchange;
+    }
+    if (hasEnded(record)) connections.delete(id);
+    /* The record by which the kernel says that HTTP has ended here holds no exchange, and is no end. */
+    if (record.flags & (SIDE_FLAGS.EXCHANGE | SIDE_FLAGS.ENDED)) {
+      emit({ ...record, exchange: record.exchange + connection.offset });
+    }
+  }
+
+  return {
+    onSide(record) {
+      if (!(record.flags & SIDE_FLAGS.HTTP1)) {
+        onOther(record);
+        return;
+      }
+      const known = connectionOf(record.connection);
+      known.facts = record;
+      known.peer ||= record.peer;
+      settle(record.connection, known);
+      if (hasEnded(record)) onEnd(record.connection, known, record);
+    },
+    onMessage(message) {
+      const connection = connectionOf(message.connection);
+      connection.peer ||= message.peer;
+      if (!(message.flags & MESSAGE_FLAGS.ANSWER_MESSAGE)) connection.requests.push(message);
+      else if (isInterim(message)) connection.interim = joined(connection.interim, message);
+      else connection.answers.push(message);
+      settle(message.connection, connection);
+    },
+    advance(nowNs) {
+      for (const [id, connection] of holding) {
+        if (connection.held && nowNs - lastByteNs(connection.held) > HOLD_NS) release(id, connection);
+      }
+    },
+    flush() {
+      for (const [id, connection] of connections) {
+        release(id, connection);
+        const { facts } = connection;
+        const [request] = connection.requests;
+        const [answer] = connection.answers;
+        if (!facts || !request || !answer) continue;
+        const side = next(connection, facts, true);
+        if (side) emit(side);
+      }
+    },
+  };
+}
+
+const isOver = (message: HttpMessageRecord): boolean => (message.flags & MESSAGE_FLAGS.OVER) !== 0;
+
+/** An unfinished message is all that its connection carried after the ones before. */
+function bytesOf(message: HttpMessageRecord | undefined, leftBytes: number): number {
+  if (!message) return 0;
+  return isOver(message) ? message.bytes : Math.max(message.bytes, leftBytes);
+}
+
+/** An unfinished message went on until the connection's last operation in its direction. */
+function lastNs(message: HttpMessageRecord, connectionLastNs: number): number {
+  return isOver(message) ? message.lastNs : Math.max(message.lastNs, connectionLastNs);
+}
+
+function joined(first: HttpMessageRecord | undefined, then: HttpMessageRecord): HttpMessageRecord {
+  return first ? { ...first, bytes: first.bytes + then.bytes } : then;
+}
+
+/** Empty lines that no message followed go with the last exchange. */
+function withRest(side: Side | undefined, connection: Connection, record: SideRecord): Side | undefined {
+  if (!side) return undefined;
+  const requestBytes = Math.max(0, requestTotal(record) - connection.requestBytes);
+  const answerBytes = Math.max(0, answerTotal(record) - connection.answerBytes);
+  if (requestBytes + answerBytes === 0) return side;
+  const [read, written] = isDownstream(record) ? [requestBytes, answerBytes] : [answerBytes, requestBytes];
+  return {
+    ...side,
+    bytesRead: side.bytesRead + read,
+    bytesWritten: side.bytesWritten + written,
+    totalRead: side.totalRead + read,
+    totalWritten: side.totalWritten + written,
+  };
+}
+
+/** What a record says of its exchange, and not of its connection. */
+function exchangeOf(side: Side): Partial<Side> {
+  return {
+    exchange: side.exchange,
+    arrivedNs: side.arrivedNs,
+    firstReadNs: side.firstReadNs,
+    lastReadNs: side.lastReadNs,
+    firstWriteNs: side.firstWriteNs,
+    lastWriteNs: side.lastWriteNs,
+    bytesRead: side.bytesRead,
+    bytesWritten: side.bytesWritten,
+    totalRead: side.totalRead,
+    totalWritten: side.totalWritten,
+    reads: side.reads,
+    writes: side.writes,
+    ...(side.http ? { http: side.http } : {}),
+  };
+}
+
+/** The two sides of an exchange that was relayed byte for byte: heads are read once, and stand on both sides. */
+export function shareHeads(side: Side, other: Side | undefined): Side {
+  const { request, answer } = side.http ?? {};
+  const { request: otherRequest, answer: otherAnswer } = other?.http ?? {};
+  if (!isRelayed(request) && !isRelayed(answer)) return side;
+  return {
+    ...side,
+    http: {
+      ...(request ? { request: withHead(request, otherRequest) } : {}),
+      ...(answer ? { answer: withHead(answer, otherAnswer) } : {}),
+    },
+  };
+}
+
+const isRelayed = (message: HttpMessageRecord | undefined): boolean =>
+  message !== undefined && (message.flags & MESSAGE_FLAGS.RELAYED) !== 0;
+
+function withHead(message: HttpMessageRecord, other: HttpMessageRecord | undefined): HttpMessageRecord {
+  if (!other || !isRelayed(message)) return message;
+  const { method, path, authority, version, headers } = other;
+  return { ...message, method, path, authority, version, headers };
+}

@@ -1,0 +1,76 @@
+import type { RingMemory } from '../../native/ring.ts';
+import {
+  MESSAGE_FLAGS,
+  MESSAGE_RECORD,
+  type MessageRecord,
+  readMessageRecord,
+  SIDE_FLAGS,
+  type SideRecord,
+} from '../../records.gen.ts';
+import { type HttpMessageRecord, RECEIVER_KIND } from '../kernel-record.ts';
+import { type Head, parseHead } from './head.ts';
+
+/** A message of which parts have come. */
+interface Partial {
+  last: MessageRecord;
+  fragments: Uint8Array[];
+}
+
+/** Puts the parts of HTTP/1 messages together that the kernel hands up, and keeps the listed fields of their heads. */
+export interface Messages {
+  /** The record at byte `at`; a message when it is over. */
+  push(memory: RingMemory, at: number): HttpMessageRecord | undefined;
+  /** What a connection leaves unfinished when it ends, or is HTTP no more. */
+  leftBy(side: SideRecord): HttpMessageRecord[];
+  /** What all connections have begun and not finished. */
+  flush(): HttpMessageRecord[];
+}
+
+export function createMessages(): Messages {
+  /** By connection: requests, answers. */
+  const partials = new Map<number, [Partial | undefined, Partial | undefined]>();
+
+  return {
+    push(memory, at) {
+      const record = readMessageRecord(memory, at);
+      const direction = record.flags & MESSAGE_FLAGS.ANSWER_MESSAGE ? 1 : 0;
+      const start = at + MESSAGE_RECORD.size;
+      const over = (record.flags & MESSAGE_FLAGS.OVER) !== 0;
+      const both = partials.get(record.connection);
+      const begun = both?.[direction];
+      if (!begun && over) {
+        return toRecord(record, parseHead(memory.u8.subarray(start, start + record.headBytes)));
+      }
+      const partial = begun ?? { last: record, fragments: [] };
+      partial.last = record;
+      if (record.headBytes > 0) partial.fragments.push(memory.u8.slice(start, start + record.headBytes));
+      if (over) {
+        if (both) both[direction] = undefined;
+        return finish(partial);
+      }
+      if (both) both[direction] = partial;
+      else partials.set(record.connection, direction === 0 ? [partial, undefined] : [undefined, partial]);
+      return undefined;
+    },
+    leftBy(side) {
+      const ended = side.flags & SIDE_FLAGS.ENDED || !(side.flags & SIDE_FLAGS.HTTP1);
+      const both = ended ? partials.get(side.connection) : undefined;
+      if (!both) return [];
+      partials.delete(side.connection);
+      return both.filter((partial) => partial !== undefined).map(finish);
+    },
+    flush() {
+      const left = [...partials.values()].flat().filter((partial) => partial !== undefined);
+      partials.clear();
+      return left.map(finish);
+    },
+  };
+}
+
+function finish({ last, fragments }: Partial): HttpMessageRecord {
+  return toRecord(last, parseHead(Buffer.concat(fragments)));
+}
+
+function toRecord({ kind: _, headBytes: __, ...record }: MessageRecord, head: Head): HttpMessageRecord {
+  return { kind: RECEIVER_KIND.HTTP_MESSAGE, ...record, ...head };
+}
