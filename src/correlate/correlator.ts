@@ -237,7 +237,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
 
   return {
     stats,
-    size: () => pairs.size + halves.size + orphans.size + attempts.size() + chain.size(),
+    size: () => pairs.size + halves.size + orphans.size + attempts.size() + chain.size() + httpSides.size(),
     push(record) {
       switch (record.kind) {
         case KIND.SIDE:

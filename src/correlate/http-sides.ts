@@ -12,6 +12,12 @@ import {
 
 /** An exchange waits so long for its connection's end, or the next exchange; nanoseconds. */
 const HOLD_NS = 1_000_000_000;
+/** Answers that nobody asked for, as many as wait for a request; the kernel follows no more requests at once either. */
+const MAX_ANSWERS = 64;
+/** A connection that turned out to be no HTTP/1, or whose records were lost, is forgotten after so long; nanoseconds. */
+const UNSURE_NS = 60_000_000_000;
+const FORGET_NS = 86_400_000_000_000;
+const PRUNE_INTERVAL_NS = 10_000_000_000;
 /** What stays of a connection's first record in the records of its exchanges. */
 const KEPT_FLAGS = SIDE_FLAGS.PREEXISTING | SIDE_FLAGS.PROXY_HEADER;
 
@@ -28,6 +34,8 @@ interface Connection {
   exchanges: number;
   peer: number;
   held: Side | undefined;
+  /** When a record of it came last. */
+  lastNs: number;
   /** Set when it is HTTP/1 no more: what is added to the kernel's exchange numbers. */
   offset: number | undefined;
 }
@@ -42,6 +50,8 @@ export interface HttpSides {
   onMessage(message: HttpMessageRecord): void;
   /** Gives on what need not wait any more. */
   advance(nowNs: number): void;
+  /** Connections that are remembered. */
+  size(): number;
   flush(): void;
 }
 
@@ -49,6 +59,8 @@ export function createHttpSides(emit: (side: Side) => void): HttpSides {
   const connections = new Map<number, Connection>();
   /** Connections with an exchange that waits, the longest wait first. */
   const holding = new Map<number, Connection>();
+  let nowNs = 0;
+  let prunedNs = 0;
 
   function connectionOf(id: number): Connection {
     let connection = connections.get(id);
@@ -63,10 +75,12 @@ export function createHttpSides(emit: (side: Side) => void): HttpSides {
         exchanges: 0,
         peer: 0,
         held: undefined,
+        lastNs: nowNs,
         offset: undefined,
       };
       connections.set(id, connection);
     }
+    connection.lastNs = nowNs;
     return connection;
   }
 
@@ -140,7 +154,8 @@ export function createHttpSides(emit: (side: Side) => void): HttpSides {
   function settle(id: number, connection: Connection): void {
     if (!connection.facts) return;
     for (;;) {
-      const side = next(connection, connection.facts, false);
+      const crowded = connection.answers.length > MAX_ANSWERS && connection.requests.length === 0;
+      const side = next(connection, connection.facts, crowded);
       if (!side) return;
       hold(id, connection, side);
     }
@@ -159,6 +174,13 @@ export function createHttpSides(emit: (side: Side) => void): HttpSides {
     const peer = connection.peer;
     if (last) emit({ ...record, ...exchangeOf(last), peer, flags: last.flags | SIDE_FLAGS.ENDED });
     else emit({ ...record, peer });
+  }
+
+  function prune(): void {
+    prunedNs = nowNs;
+    for (const [id, { lastNs, facts }] of connections) {
+      if (nowNs - lastNs > (facts ? FORGET_NS : UNSURE_NS)) connections.delete(id);
+    }
   }
 
   /** A connection that never was HTTP/1, or is no more: its exchanges go on in the same numbers. */
@@ -202,7 +224,10 @@ export function createHttpSides(emit: (side: Side) => void): HttpSides {
       else connection.answers.push(message);
       settle(message.connection, connection);
     },
-    advance(nowNs) {
+    size: () => connections.size,
+    advance(ns) {
+      nowNs = ns;
+      if (nowNs - prunedNs > PRUNE_INTERVAL_NS) prune();
       for (const [id, connection] of holding) {
         if (connection.held && nowNs - lastByteNs(connection.held) > HOLD_NS) release(id, connection);
       }

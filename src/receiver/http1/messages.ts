@@ -11,7 +11,7 @@ import { type HttpMessageRecord, RECEIVER_KIND } from '../kernel-record.ts';
 import { type Head, parseHead } from './head.ts';
 
 /** A message of which parts have come. */
-interface Partial {
+interface Unfinished {
   last: MessageRecord;
   fragments: Uint8Array[];
 }
@@ -28,7 +28,7 @@ export interface Messages {
 
 export function createMessages(): Messages {
   /** By connection: requests, answers. */
-  const partials = new Map<number, [Partial | undefined, Partial | undefined]>();
+  const partials = new Map<number, [Unfinished | undefined, Unfinished | undefined]>();
 
   return {
     push(memory, at) {
@@ -46,6 +46,7 @@ export function createMessages(): Messages {
       if (record.headBytes > 0) partial.fragments.push(memory.u8.slice(start, start + record.headBytes));
       if (over) {
         if (both) both[direction] = undefined;
+        if (both && !both[1 - direction]) partials.delete(record.connection);
         return finish(partial);
       }
       if (both) both[direction] = partial;
@@ -67,7 +68,7 @@ export function createMessages(): Messages {
   };
 }
 
-function finish({ last, fragments }: Partial): HttpMessageRecord {
+function finish({ last, fragments }: Unfinished): HttpMessageRecord {
   return toRecord(last, parseHead(Buffer.concat(fragments)));
 }
 

@@ -203,3 +203,24 @@ test('a head that one side read stands on both', () => {
   assert.equal(shareHeads(read, written).http?.answer?.version, '1.0');
   assert.deepEqual(shareHeads(read, undefined), read);
 });
+
+describe('what is kept', () => {
+  test('answers that nobody asked for are told, not gathered', () => {
+    const { http, facts, sides } = collect();
+    facts();
+    for (let number = 1; number <= 1000; number++) http.onMessage(answer(number, number));
+    assert.ok(sides.length > 900);
+    assert.ok(sides.every(({ flags }) => flags & SERVER_FIRST));
+  });
+
+  test('a connection is forgotten with its end, and soon where it never was HTTP', () => {
+    const { http, facts } = collect();
+    facts();
+    http.onMessage(request(1, 100, { connection: 9 }));
+    assert.equal(http.size(), 2);
+    http.advance(100 * SECOND);
+    assert.equal(http.size(), 1);
+    facts({ flags: HTTP1 | ENDED });
+    assert.equal(http.size(), 0);
+  });
+});
