@@ -12,6 +12,8 @@ export interface EnvoyOptions extends ProxyOptions {
   /** Merged into every cluster and into every tcp_proxy filter. */
   readonly cluster?: Readonly<Record<string, unknown>>;
   readonly tcpProxy?: Readonly<Record<string, unknown>>;
+  /** Merged into an HTTP connection manager that stands in place of tcp_proxy: Envoy speaks HTTP itself. */
+  readonly http?: Readonly<Record<string, unknown>>;
   /** Another copy of Envoy than the pinned one. */
   readonly binary?: string;
   /** Opens the admin interface; its port is in the handle. */
@@ -153,10 +155,39 @@ function listener(options: EnvoyOptions, { host, port }: Listener, at: number, l
     ...(options.maxConnectAttempts === undefined ? {} : { max_connect_attempts: options.maxConnectAttempts }),
     ...options.tcpProxy,
   };
+  const tcp = { name: 'envoy.filters.network.tcp_proxy', typed_config: tcpProxy };
   return {
     name: `listener_${at}`,
     address: socketAddress(host, port),
-    filter_chains: [{ filters: [{ name: 'envoy.filters.network.tcp_proxy', typed_config: tcpProxy }] }],
+    filter_chains: [{ filters: [options.http ? httpManager(options.http, at, accessLog) : tcp] }],
+  };
+}
+
+function httpManager(more: Readonly<Record<string, unknown>>, at: number, accessLog: object): object {
+  return {
+    name: 'envoy.filters.network.http_connection_manager',
+    typed_config: {
+      '@type':
+        'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+      stat_prefix: `listener_${at}`,
+      access_log: [accessLog],
+      route_config: {
+        virtual_hosts: [
+          {
+            name: 'all',
+            domains: ['*'],
+            routes: [{ match: { prefix: '/' }, route: { cluster: `upstream_${at}`, timeout: '0s' } }],
+          },
+        ],
+      },
+      http_filters: [
+        {
+          name: 'envoy.filters.http.router',
+          typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router' },
+        },
+      ],
+      ...more,
+    },
   };
 }
 
