@@ -40,7 +40,7 @@ struct hs_message {
 	__u8 state;
 	__u8 match; /* bytes of an expected word that were found */
 	__u32 flags;
-	__u32 reserved;
+	__u32 first_head; /* bytes of the first message's head */
 };
 
 struct hs_connection {

@@ -76,32 +76,36 @@ static __always_inline void count_written(struct hs_side_record *record, __u64 b
 }
 
 /*
- * Follows HTTP/1 messages, and tells of a connection when it turns out to carry them, and when no more. Requests
- * decide; whoever answers before them speaks something else.
+ * Follows HTTP/1 messages. Requests decide; whoever answers before them speaks something else. Returns how many bytes at
+ * the end were no HTTP.
  */
-static __always_inline void look_into(struct hs_connection *connection, struct sock *sk, struct hs_buffers *buffers,
-				      int bytes, bool requests, __u64 now, __u64 arrived)
+static __always_inline __u64 look_into(struct hs_connection *connection, struct sock *sk, struct hs_buffers *buffers,
+				       int bytes, bool requests, __u64 now, __u64 arrived)
 {
-	struct hs_side_record *record = &connection->record;
-	__u32 before = connection->protocol;
-
-	if (before == HS_PROTOCOL_OPAQUE)
-		return;
+	if (connection->protocol == HS_PROTOCOL_OPAQUE)
+		return 0;
 	if (!config.max_head_bytes) {
 		connection->protocol = HS_PROTOCOL_OPAQUE;
-		return;
+		return 0;
 	}
-	if (before == HS_PROTOCOL_UNKNOWN && !requests) {
-		if (!(record->flags & HS_PREEXISTING))
+	if (connection->protocol == HS_PROTOCOL_UNKNOWN && !requests) {
+		if (!(connection->record.flags & HS_PREEXISTING))
 			connection->protocol = HS_PROTOCOL_OPAQUE;
-		return;
+		return 0;
 	}
 	if (!buffers->iov_count) { /* sendfile(), splice(): bytes that are not seen */
 		buffers->single.base = 0;
 		buffers->single.len = bytes;
 		buffers->iov_count = 1;
 	}
-	__u64 rest = follow_messages(connection, sk, buffers, bytes, requests, now, arrived);
+	return follow_messages(connection, sk, buffers, bytes, requests, now, arrived);
+}
+
+/* Tells of a connection when it turns out to carry HTTP/1, and when no more. */
+static __always_inline void tell_protocol(struct hs_connection *connection, struct sock *sk, __u32 before, __u64 rest,
+					  bool requests, __u64 now, __u64 arrived)
+{
+	struct hs_side_record *record = &connection->record;
 
 	if (connection->protocol == before)
 		return;
@@ -125,6 +129,21 @@ static __always_inline void look_into(struct hs_connection *connection, struct s
 		__builtin_memset(&connection->requests, 0, sizeof(connection->requests));
 		connection->protocol = HS_PROTOCOL_UNKNOWN;
 	}
+}
+
+/* A pair that cannot be one: an upstream got a request that its downstream side has not sent. */
+static __always_inline void part(struct hs_connection *upstream)
+{
+	struct hs_connection *downstream = connection_at(upstream->peer_place);
+
+	if (!downstream || downstream->record.connection != upstream->record.peer ||
+	    downstream->protocol != HS_PROTOCOL_HTTP1 || upstream->protocol != HS_PROTOCOL_HTTP1)
+		return;
+	if ((__s32)(downstream->requests.number - upstream->requests.number) >= 0)
+		return;
+	learn_http(downstream);
+	downstream->record.peer = 0;
+	upstream->record.peer = 0;
 }
 
 /* When the byte at `seq` came: the newest arrival whose first byte is not behind it. */
@@ -159,7 +178,10 @@ static __always_inline void exchange_read(struct sock *sk, int bytes)
 	user_buffers(&buffers);
 	if (!record->peer)
 		note_buffers(connection, &buffers, bytes);
-	look_into(connection, sk, &buffers, bytes, requests, now, arrived);
+	__u32 before = connection->protocol;
+	__u64 rest = look_into(connection, sk, &buffers, bytes, requests, now, arrived);
+
+	tell_protocol(connection, sk, before, rest, requests, now, arrived);
 }
 
 /*
@@ -197,9 +219,14 @@ static __always_inline void exchange_written(struct sock *sk, int bytes)
 	if (record->peer && connection->protocol == HS_PROTOCOL_OPAQUE)
 		return;
 	user_buffers(&buffers);
+	__u32 before = connection->protocol;
+	__u64 rest = look_into(connection, sk, &buffers, bytes, requests, written, 0);
+
 	if (!record->peer)
-		pair_by_buffer(connection, &buffers);
-	look_into(connection, sk, &buffers, bytes, requests, written, 0);
+		pair_by_buffer(connection, &buffers, bytes);
+	else if (requests)
+		part(connection);
+	tell_protocol(connection, sk, before, rest, requests, written, 0);
 }
 
 /* New data, or a FIN, is in the receive queue. In softirq, or in the owner's context from the backlog. */

@@ -271,6 +271,8 @@ static __always_inline enum hs_step head_over(struct hs_scan *scan)
 	enum hs_step step;
 
 	w->head_end = w->position;
+	if (m->number == 1)
+		m->first_head = m->bytes;
 	step = w->requests ? request_begins(scan->connection, m) : answer_begins(scan->connection, m);
 	if (step == HS_NOT_HTTP1 || step == HS_TUNNEL)
 		return step;

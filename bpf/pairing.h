@@ -24,6 +24,7 @@ struct hs_buffer_note {
 	__u64 sample; /* the first bytes, against an address that was used anew */
 	__u32 sample_len;
 	__u32 place;
+	__u64 position; /* of the bytes in what the connection has carried */
 };
 
 /* Buffer address -> the unpaired connection received there last. Receives insert, sends read, both delete. */
@@ -138,6 +139,7 @@ static __always_inline void note_buffers(struct hs_connection *connection, const
 	key.tgid = connection->record.tgid;
 	note.connection = connection->record.connection;
 	note.place = connection->place;
+	note.position = connection->record.total_read - left;
 	for (__u32 i = 0; i < HS_MAX_IOVECS && left > 0; i++) {
 		struct user_iovec buffer;
 
@@ -153,6 +155,7 @@ static __always_inline void note_buffers(struct hs_connection *connection, const
 			connection->record.flags |= HS_PROXY_HEADER;
 		bpf_map_update_elem(&buffers, &key, &note, BPF_ANY);
 		left -= filled;
+		note.position += filled;
 	}
 }
 
@@ -178,14 +181,54 @@ static __always_inline void forget_buffers(void)
 	}
 }
 
+static __always_inline bool speaks_http(__u16 port)
+{
+	return shared.http_ports[port >> 6 & 1023] & (1ULL << (port & 63));
+}
+
+/* This proxy writes requests of its own: its connections are no pairs. */
+static __always_inline void learn_http(struct hs_connection *downstream)
+{
+	__u16 port = downstream->record.local_port;
+
+	if (!speaks_http(port))
+		__sync_fetch_and_or(&shared.http_ports[port >> 6 & 1023], 1ULL << (port & 63));
+}
+
+/*
+ * A proxy that speaks HTTP itself sends bodies, too, from where it received them, though on connections that it shares
+ * between clients. In a relay all bytes keep their place, and heads are as long as they came.
+ */
+static __always_inline bool relays_http(struct hs_connection *sender, struct hs_connection *receiver,
+					const struct hs_buffer_note *note, __u64 position)
+{
+	if (sender->record.role != HS_UPSTREAM || receiver->protocol != HS_PROTOCOL_HTTP1 ||
+	    speaks_http(receiver->record.local_port))
+		return false;
+	/* Connections that are older, or begin with a header of the proxy's own, count from elsewhere. */
+	bool other_start = (sender->record.flags | receiver->record.flags) & (HS_PREEXISTING | HS_PROXY_HEADER);
+
+	if (!other_start && note->position != position)
+		return false;
+	if (sender->requests.first_head && receiver->requests.first_head &&
+	    sender->requests.first_head != receiver->requests.first_head) {
+		learn_http(receiver);
+		return false;
+	}
+	return true;
+}
+
 /* True when the note names a live, unpaired connection of the other side whose bytes stand here. */
 static __always_inline bool believe(struct hs_connection *sender, struct hs_connection *receiver,
-				    const struct hs_buffer_note *note, const struct user_iovec *buffer)
+				    const struct hs_buffer_note *note, const struct user_iovec *buffer,
+				    __u64 position)
 {
 	__u64 sample;
 	__u32 sample_len;
 
 	if (receiver->record.connection != note->connection || receiver->record.role == sender->record.role)
+		return false;
+	if (sender->protocol == HS_PROTOCOL_HTTP1 && !relays_http(sender, receiver, note, position))
 		return false;
 	if (receiver->record.peer) {
 		count(&shared.counters.pair_conflicts);
@@ -199,19 +242,24 @@ static __always_inline bool believe(struct hs_connection *sender, struct hs_conn
 	return true;
 }
 
-static __always_inline void pair_by_buffer(struct hs_connection *sender, const struct hs_buffers *all)
+/* `bytes` have just been sent. */
+static __always_inline void pair_by_buffer(struct hs_connection *sender, const struct hs_buffers *all, __u64 bytes)
 {
 	struct hs_buffer_key key = {};
 
 	if (sender->tries >= HS_MAX_TRIES)
 		return;
 	sender->tries++;
+	__u64 next = sender->record.total_written - bytes, position;
+
 	key.tgid = sender->record.tgid;
 	for (__u32 i = 0; i < HS_MAX_IOVECS; i++) {
 		struct user_iovec buffer;
 
 		if (!nth_buffer(all, i, &buffer))
 			return;
+		position = next;
+		next += buffer.len;
 		if (sender->tries == 1 && i == 0) {
 			__u64 sample;
 			__u32 len = sample_bytes(&sample, buffer.base, buffer.len);
@@ -226,7 +274,7 @@ static __always_inline void pair_by_buffer(struct hs_connection *sender, const s
 			continue;
 		struct hs_connection *receiver = connection_at(note->place);
 
-		if (!receiver || !believe(sender, receiver, note, &buffer))
+		if (!receiver || !believe(sender, receiver, note, &buffer, position))
 			continue;
 		sender->record.peer = receiver->record.connection;
 		sender->record.pairing = HS_PAIRING_BUFFER;

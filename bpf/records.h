@@ -183,6 +183,11 @@ struct hs_shared {
 	 * none is cleared.
 	 */
 	__u64 listen_ports[1024];
+	/*
+	 * One bit per local port behind which a proxy turned out to speak HTTP itself: what it sends upstream are
+	 * messages of its own, though it may take bodies from where they were received. The probes set bits.
+	 */
+	__u64 http_ports[1024];
 };
 
 _Static_assert(sizeof(struct hs_side_record) == 296, "layout shared with TypeScript");

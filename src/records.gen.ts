@@ -181,12 +181,13 @@ export const CONFIG = {
 
 /** Byte offsets of struct hs_shared. */
 export const SHARED = {
-  size: 8256,
+  size: 16448,
   counters: 0,
   connectionIds: 48,
   placesUsed: 56,
   reserved: 60,
   listenPorts: 64,
+  httpPorts: 8256,
 } as const;
 
 /** Byte offsets of struct hs_counters. */

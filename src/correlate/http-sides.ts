@@ -32,7 +32,6 @@ interface Connection {
   /** Of answers before the final one (100 Continue), which go with it. */
   interim: HttpMessageRecord | undefined;
   exchanges: number;
-  peer: number;
   held: Side | undefined;
   /** When a record of it came last. */
   lastNs: number;
@@ -73,7 +72,6 @@ export function createHttpSides(emit: (side: Side) => void): HttpSides {
         answerBytes: 0,
         interim: undefined,
         exchanges: 0,
-        peer: 0,
         held: undefined,
         lastNs: nowNs,
         offset: undefined,
@@ -131,7 +129,8 @@ export function createHttpSides(emit: (side: Side) => void): HttpSides {
         SIDE_FLAGS.EXCHANGE |
         (request ? 0 : SIDE_FLAGS.SERVER_FIRST) |
         (!down && answer && answer.flags & MESSAGE_FLAGS.ALONE ? SIDE_FLAGS.UNCHAINED : 0),
-      peer: connection.peer,
+      /* What it was at the end: a pair may be found late, and may turn out to be none. */
+      peer: newest.peer || (force ? facts.peer : 0),
       exchange: connection.exchanges,
       arrivedNs: firstRead?.arrivedNs ?? 0,
       firstReadNs: firstRead?.firstNs ?? 0,
@@ -171,9 +170,8 @@ export function createHttpSides(emit: (side: Side) => void): HttpSides {
     }
     const last = withRest(sides.pop(), connection, record);
     for (const side of sides) emit(side);
-    const peer = connection.peer;
-    if (last) emit({ ...record, ...exchangeOf(last), peer, flags: last.flags | SIDE_FLAGS.ENDED });
-    else emit({ ...record, peer });
+    if (last) emit({ ...record, ...exchangeOf(last), peer: last.peer, flags: last.flags | SIDE_FLAGS.ENDED });
+    else emit(record);
   }
 
   function prune(): void {
@@ -212,13 +210,11 @@ export function createHttpSides(emit: (side: Side) => void): HttpSides {
       }
       const known = connectionOf(record.connection);
       known.facts = record;
-      known.peer ||= record.peer;
       settle(record.connection, known);
       if (hasEnded(record)) onEnd(record.connection, known, record);
     },
     onMessage(message) {
       const connection = connectionOf(message.connection);
-      connection.peer ||= message.peer;
       if (!(message.flags & MESSAGE_FLAGS.ANSWER_MESSAGE)) connection.requests.push(message);
       else if (isInterim(message)) connection.interim = joined(connection.interim, message);
       else connection.answers.push(message);

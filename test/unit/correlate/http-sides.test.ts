@@ -86,8 +86,8 @@ describe('exchanges of one connection', () => {
     const sides: Side[] = [];
     const http = createHttpSides((side) => void sides.push(side));
     http.onSide(upstreamRecord({ flags: HTTP1, peer: 1 }));
-    http.onMessage(request(1, 100, { connection: 2 }));
-    http.onMessage(answer(1, 200, { connection: 2 }));
+    http.onMessage(request(1, 100, { connection: 2, peer: 0 }));
+    http.onMessage(answer(1, 200, { connection: 2, peer: 1 }));
     http.flush();
     assert.equal(sides[0]?.firstWriteNs, 100);
     assert.equal(sides[0]?.firstReadNs, 200);
