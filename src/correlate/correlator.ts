@@ -7,6 +7,7 @@ import {
 } from '../receiver/kernel-record.ts';
 import { KIND } from '../records.gen.ts';
 import { createChain } from './chain.ts';
+import { createContentPairs } from './content.ts';
 import { createDuplex, type Duplex } from './duplex.ts';
 import type { Hop, Pairing } from './hop.ts';
 import { createHttpSides, shareHeads } from './http-sides.ts';
@@ -37,8 +38,8 @@ export interface CorrelatorStats {
 /** Kernel records to hops. Pure: no clock but that of the records, no I/O; the same records give the same hops. */
 export interface Correlator {
   push(record: KernelRecord): void;
-  /** Gives out what is complete; for the end of the stream. */
-  flush(): void;
+  /** Gives out what is complete, of at most so many connections; for the end of the stream. True when nothing is left. */
+  flush(limit?: number): boolean;
   /** Entries kept for what may come: down to nothing once all connections have ended and their time has passed. */
   size(): number;
   readonly stats: Readonly<CorrelatorStats>;
@@ -67,9 +68,16 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
   const pairs = new Map<number, PairState>();
   const halves = new Map<number, HalfState>();
   /** Ended without a pair: by connection, waiting for an attempt that explains them. */
-  const orphans = new Map<number, { record: Side; sinceNs: number }>();
+  const orphans = new Map<number, { record: Side; setUp: boolean; sinceNs: number }>();
   const attempts = createAttempts();
   const httpSides = createHttpSides(onSide);
+  const content = createContentPairs({
+    pair: ({ side, setUp }, upstream) => giveHalf(side, { upstream, pairing: 'content' }, setUp),
+    apart({ side, setUp }, ambiguous) {
+      if (isDownstream(side) && hasEnded(side)) waitForAttempts(side, setUp);
+      else giveHalf(side, { ambiguous }, setUp);
+    },
+  });
   const chain = createChain((hop) => {
     stats.hops++;
     if (hop.ambiguous) stats.ambiguous++;
@@ -122,8 +130,11 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
       drainPair(downstream, state, false);
       return;
     }
-    if (hasEnded(record)) onUnpairedEnd(record);
-    else giveHalf(record);
+    const setUp = claimSetUp(record);
+    if (isDownstream(record) && hasEnded(record)) attempts.addDownstream(record, clock.monotonicNs);
+    if (content.add({ side: record, setUp })) return;
+    if (hasEnded(record)) onUnpairedEnd(record, setUp);
+    else giveHalf(record, {}, setUp);
   }
 
   function tell(state: PairState, { downstream: d, upstream: u, overlapping }: PairedExchange): void {
@@ -171,16 +182,22 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     });
   }
 
-  /** An exchange of a connection that relays nothing to another one we know: nothing to wait for. */
-  function giveHalf(record: Side, parts: Partial<HopParts> = {}): void {
+  /** The first record of an unpaired connection tells of its set-up. */
+  function claimSetUp(record: Side): boolean {
     const state = halves.get(record.connection) ?? { setUpTold: false, lastNs: 0 };
     state.lastNs = clock.monotonicNs;
     const d = isDownstream(record) ? record : undefined;
-    const u = d ? undefined : record;
-    const setUp = !state.setUpTold && carriesSetUp(d, u);
+    const setUp = !state.setUpTold && carriesSetUp(d, d ? undefined : record);
     state.setUpTold = true;
     if (hasEnded(record)) halves.delete(record.connection);
     else halves.set(record.connection, state);
+    return setUp;
+  }
+
+  /** An exchange of a connection that relays nothing to another one we know: nothing to wait for. */
+  function giveHalf(record: Side, parts: Partial<HopParts>, setUp: boolean): void {
+    const d = isDownstream(record) ? record : undefined;
+    const u = d ? undefined : record;
     give({
       kind: hasExchange(record) || record.exchange === 0 ? 'exchange' : 'connection',
       ...(d ? { downstream: d } : {}),
@@ -192,35 +209,40 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     });
   }
 
-  function onUnpairedEnd(record: Side): void {
-    if (isDownstream(record)) {
-      orphans.set(record.connection, { record, sinceNs: clock.monotonicNs });
-      attempts.addDownstream(record, clock.monotonicNs);
-    } else if (isAttempt(record)) attempts.add(record, clock.monotonicNs);
-    else giveHalf(record);
+  function waitForAttempts(record: Side, setUp: boolean): void {
+    orphans.set(record.connection, { record, setUp, sinceNs: clock.monotonicNs });
+  }
+
+  function onUnpairedEnd(record: Side, setUp: boolean): void {
+    if (isDownstream(record)) waitForAttempts(record, setUp);
+    else if (isAttempt(record)) attempts.add(record, clock.monotonicNs);
+    else giveHalf(record, {}, setUp);
   }
 
   function settleOrphans(beforeNs: number): void {
-    for (const [connection, { record, sinceNs }] of orphans) {
+    for (const [connection, { record, setUp, sinceNs }] of orphans) {
       if (sinceNs > beforeNs) return; // in order of their ends
       orphans.delete(connection);
       const { failure, ambiguous, ...found } = attempts.takeFor(record);
       const upstream = found.attempts.at(-1);
       const pairing: Pairing = upstream ? found.pairing : 'none';
-      giveHalf(record, {
+      const parts = {
         ...(upstream ? { upstream } : {}),
         ...(failure ? { failure } : {}),
         attempts: found.attempts.slice(0, -1),
         pairing,
         ambiguous,
-      });
+      };
+      giveHalf(record, parts, setUp);
     }
   }
 
   function advance(nowNs: number): void {
     httpSides.advance(nowNs);
+    content.advance(nowNs);
     settleOrphans(nowNs - UNPAIRED_WAIT_NS);
-    for (const record of attempts.expire(nowNs - ATTEMPT_WAIT_NS)) giveHalf(record, { ambiguous: true });
+    for (const record of attempts.expire(nowNs - ATTEMPT_WAIT_NS))
+      giveHalf(record, { ambiguous: true }, claimSetUp(record));
     for (const [downstream, state] of pairs) {
       for (const exchange of state.duplex.release(nowNs - HELD_NS)) tell(state, exchange);
       const { halfEndedNs, lastNs } = state;
@@ -237,7 +259,14 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
 
   return {
     stats,
-    size: () => pairs.size + halves.size + orphans.size + attempts.size() + chain.size() + httpSides.size(),
+    size: () =>
+      pairs.size +
+      halves.size +
+      orphans.size +
+      attempts.size() +
+      chain.size() +
+      httpSides.size() +
+      content.size(),
     push(record) {
       switch (record.kind) {
         case KIND.SIDE:
@@ -257,12 +286,19 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
           return;
       }
     },
-    flush() {
-      httpSides.flush();
-      for (const [downstream, state] of [...pairs]) drainPair(downstream, state, true);
+    flush(limit = Number.POSITIVE_INFINITY) {
+      if (!httpSides.flush(limit) || !content.flush(limit)) return false;
+      let count = 0;
+      for (const [downstream, state] of pairs) {
+        if (count++ === limit) return false;
+        drainPair(downstream, state, true);
+        pairs.delete(downstream);
+      }
       settleOrphans(Number.POSITIVE_INFINITY);
-      for (const record of attempts.expire(Number.POSITIVE_INFINITY)) giveHalf(record, { ambiguous: true });
+      for (const record of attempts.expire(Number.POSITIVE_INFINITY))
+        giveHalf(record, { ambiguous: true }, claimSetUp(record));
       chain.flush();
+      return true;
     },
   };
 }

@@ -10,11 +10,12 @@ export interface ExchangeKey {
 /**
  * How the two sides of a hop were found to belong together:
  * `buffer`  the proxy sent from the memory into which it had received;
+ * `content` the request carries an id that the proxy passed on, and nothing else fits;
  * `connect` it was the only downstream connection for which the thread could have called connect();
  * `order`   thread, order of opening and order of closing leave this one only;
  * `none`    nothing ties this half to another.
  */
-export type Pairing = 'buffer' | 'connect' | 'order' | 'none';
+export type Pairing = 'buffer' | 'content' | 'connect' | 'order' | 'none';
 
 /** One downstream→upstream exchange, or a connection without one: what spans are made of. */
 export interface Hop {

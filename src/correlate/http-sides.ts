@@ -51,7 +51,8 @@ export interface HttpSides {
   advance(nowNs: number): void;
   /** Connections that are remembered. */
   size(): number;
-  flush(): void;
+  /** Gives out what at most so many connections hold, for the end of the stream; true when none is left. */
+  flush(limit?: number): boolean;
 }
 
 export function createHttpSides(emit: (side: Side) => void): HttpSides {
@@ -228,8 +229,11 @@ export function createHttpSides(emit: (side: Side) => void): HttpSides {
         if (connection.held && nowNs - lastByteNs(connection.held) > HOLD_NS) release(id, connection);
       }
     },
-    flush() {
+    flush(limit = Number.POSITIVE_INFINITY) {
+      let count = 0;
       for (const [id, connection] of connections) {
+        if (count++ === limit) return false;
+        connections.delete(id);
         release(id, connection);
         const { facts } = connection;
         const [request] = connection.requests;
@@ -238,6 +242,7 @@ export function createHttpSides(emit: (side: Side) => void): HttpSides {
         const side = next(connection, facts, true);
         if (side) emit(side);
       }
+      return true;
     },
   };
 }

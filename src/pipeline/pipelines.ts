@@ -1,3 +1,4 @@
+import { setTimeout as setTimeoutAsync } from 'node:timers/promises';
 import type { Config } from '../config/types.ts';
 import type { CorrelatorStats } from '../correlate/correlator.ts';
 import { createExporter, type ExporterDeps } from '../exporter/create.ts';
@@ -7,6 +8,10 @@ import { createContextReader } from '../spans/context.ts';
 import { createPressure } from './pressure.ts';
 import { createPropagator } from './propagator.ts';
 import { createTracePipeline, type TracePipeline } from './traces.ts';
+
+/** At the end, connections whose spans are handed on between two looks at how busy the exporters are. */
+const FLUSH_CONNECTIONS = 256;
+const PAUSE_MS = 5;
 
 /** What one configuration describes behind its receivers: the pipelines, and the exporters at their ends. */
 export interface Pipelines {
@@ -47,6 +52,8 @@ export function createPipelines(config: Config, deps: ExporterDeps): Pipelines {
     byReceiver.set(receiver.name, pipelines);
   }
 
+  const busy = createPressure([...exporters.values()]);
+
   return {
     async start() {
       for (const exporter of exporters.values()) await exporter.start();
@@ -57,10 +64,15 @@ export function createPipelines(config: Config, deps: ExporterDeps): Pipelines {
         for (const pipeline of pipelines) pipeline.push(record);
       };
     },
-    busy: createPressure([...exporters.values()]),
+    busy,
     async shutdown(timeoutMs) {
-      for (const pipelines of byReceiver.values()) for (const pipeline of pipelines) pipeline.flush();
-      await Promise.all([...exporters.values()].map((exporter) => exporter.shutdown(timeoutMs)));
+      const deadline = performance.now() + timeoutMs;
+      const leftMs = (): number => deadline - performance.now();
+      for (const pipeline of [...byReceiver.values()].flat()) {
+        while (!pipeline.flush(FLUSH_CONNECTIONS))
+          while (busy() && leftMs() > 0) await setTimeoutAsync(PAUSE_MS);
+      }
+      await Promise.all([...exporters.values()].map((exporter) => exporter.shutdown(Math.max(0, leftMs()))));
     },
     exporterStats: () => [...exporters.values()].map((exporter) => exporter.stats()),
     correlatorStats: () => [...byReceiver.values()].flat().map(({ stats }) => stats),

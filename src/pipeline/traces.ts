@@ -11,7 +11,7 @@ const BATCH_SPANS = 128;
 export interface TracePipeline {
   push(record: KernelRecord): void;
   /** Completes what can be completed, for the end of the stream, and hands it on. */
-  flush(): void;
+  flush(limit?: number): boolean;
   readonly stats: Readonly<CorrelatorStats>;
 }
 
@@ -36,9 +36,10 @@ export function createTracePipeline(exporters: readonly Exporter[], options: Spa
       correlator.push(record);
       if (record.kind === RECEIVER_KIND.CLOCK) handOn();
     },
-    flush() {
-      correlator.flush();
+    flush(limit) {
+      const done = correlator.flush(limit);
       handOn();
+      return done;
     },
   };
 }

@@ -50,7 +50,7 @@ export function timesOf(hop: Hop): HopTimes {
     phases.push({ name, ...clamp({ startNs, endNs: Math.max(startNs, end) }, parent) });
   };
 
-  const connectsHere = hop.setUp && u !== undefined && u.synNs !== 0;
+  const connectsHere = u !== undefined && connectsWithin(hop, u);
   if (hop.setUp && d) add('accept wait', d.establishedNs, d.acceptedNs);
   if (connectsHere) add('connect', u.synNs, u.establishedNs || endNs(u));
   if (hop.kind === 'connection') return { hop: whole, ...(upstream ? { upstream } : {}), phases };
@@ -103,6 +103,11 @@ function exchangeEnd(hop: Hop, main: SideRecord): number {
   return Math.max(moved, lastOf(d), d && u ? endNs(u) : lastOf(u));
 }
 
+/** The upstream connection was made for this exchange, and not ahead of it or for another. */
+function connectsWithin({ downstream, setUp }: Hop, u: SideRecord): boolean {
+  return setUp && u.synNs !== 0 && u.exchange <= 1 && u.synNs >= (downstream?.establishedNs ?? 0);
+}
+
 /** Set-up to end of the connection itself. */
 function connectionInterval(hop: Hop): Interval {
   const main = hop.downstream ?? hop.upstream;
@@ -119,7 +124,7 @@ function lastOf(record: SideRecord | undefined): number {
 }
 
 function upstreamInterval(hop: Hop, u: SideRecord, whole: Interval): Interval {
-  const connects = hop.setUp && u.synNs !== 0;
+  const connects = connectsWithin(hop, u);
   const startNs = connects
     ? u.synNs
     : earliestOf(u.firstWriteNs, u.arrivedNs, u.firstReadNs) || whole.startNs;
