@@ -220,10 +220,11 @@ static __always_inline void exchange_written(struct sock *sk, int bytes)
 		return;
 	user_buffers(&buffers);
 	__u32 before = connection->protocol;
+	bool starts = connection->requests.state == HS_BETWEEN;
 	__u64 rest = look_into(connection, sk, &buffers, bytes, requests, written, 0);
 
 	if (!record->peer)
-		pair_by_buffer(connection, &buffers, bytes);
+		pair_by_buffer(connection, &buffers, bytes, starts);
 	else if (requests)
 		part(connection);
 	tell_protocol(connection, sk, before, rest, requests, written, 0);

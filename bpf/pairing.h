@@ -24,6 +24,8 @@ struct hs_buffer_note {
 	__u64 sample; /* the first bytes, against an address that was used anew */
 	__u32 sample_len;
 	__u32 place;
+	__u32 starts; /* a request begins here */
+	__u32 reserved;
 	__u64 position; /* of the bytes in what the connection has carried */
 };
 
@@ -140,6 +142,7 @@ static __always_inline void note_buffers(struct hs_connection *connection, const
 	note.connection = connection->record.connection;
 	note.place = connection->place;
 	note.position = connection->record.total_read - left;
+	note.starts = connection->requests.state == 0; /* HS_BETWEEN */
 	for (__u32 i = 0; i < HS_MAX_IOVECS && left > 0; i++) {
 		struct user_iovec buffer;
 
@@ -156,6 +159,7 @@ static __always_inline void note_buffers(struct hs_connection *connection, const
 		bpf_map_update_elem(&buffers, &key, &note, BPF_ANY);
 		left -= filled;
 		note.position += filled;
+		note.starts = false;
 	}
 }
 
@@ -197,10 +201,10 @@ static __always_inline void learn_http(struct hs_connection *downstream)
 
 /*
  * A proxy that speaks HTTP itself sends bodies, too, from where it received them, though on connections that it shares
- * between clients. In a relay all bytes keep their place, and heads are as long as they came.
+ * between clients. A relay sends heads from there, too, as long as they came, and all bytes keep their place.
  */
 static __always_inline bool relays_http(struct hs_connection *sender, struct hs_connection *receiver,
-					const struct hs_buffer_note *note, __u64 position)
+					const struct hs_buffer_note *note, __u64 position, bool starts)
 {
 	if (sender->record.role != HS_UPSTREAM || receiver->protocol != HS_PROTOCOL_HTTP1 ||
 	    speaks_http(receiver->record.local_port))
@@ -208,7 +212,7 @@ static __always_inline bool relays_http(struct hs_connection *sender, struct hs_
 	/* Connections that are older, or begin with a header of the proxy's own, count from elsewhere. */
 	bool other_start = (sender->record.flags | receiver->record.flags) & (HS_PREEXISTING | HS_PROXY_HEADER);
 
-	if (!other_start && note->position != position)
+	if (!starts || !note->starts || (!other_start && note->position != position))
 		return false;
 	if (sender->requests.first_head && receiver->requests.first_head &&
 	    sender->requests.first_head != receiver->requests.first_head) {
@@ -221,14 +225,14 @@ static __always_inline bool relays_http(struct hs_connection *sender, struct hs_
 /* True when the note names a live, unpaired connection of the other side whose bytes stand here. */
 static __always_inline bool believe(struct hs_connection *sender, struct hs_connection *receiver,
 				    const struct hs_buffer_note *note, const struct user_iovec *buffer,
-				    __u64 position)
+				    __u64 position, bool starts)
 {
 	__u64 sample;
 	__u32 sample_len;
 
 	if (receiver->record.connection != note->connection || receiver->record.role == sender->record.role)
 		return false;
-	if (sender->protocol == HS_PROTOCOL_HTTP1 && !relays_http(sender, receiver, note, position))
+	if (sender->protocol == HS_PROTOCOL_HTTP1 && !relays_http(sender, receiver, note, position, starts))
 		return false;
 	if (receiver->record.peer) {
 		count(&shared.counters.pair_conflicts);
@@ -242,8 +246,9 @@ static __always_inline bool believe(struct hs_connection *sender, struct hs_conn
 	return true;
 }
 
-/* `bytes` have just been sent. */
-static __always_inline void pair_by_buffer(struct hs_connection *sender, const struct hs_buffers *all, __u64 bytes)
+/* `bytes` have just been sent; `starts`: a request begins with them. */
+static __always_inline void pair_by_buffer(struct hs_connection *sender, const struct hs_buffers *all, __u64 bytes,
+					   bool starts)
 {
 	struct hs_buffer_key key = {};
 
@@ -259,6 +264,8 @@ static __always_inline void pair_by_buffer(struct hs_connection *sender, const s
 		if (!nth_buffer(all, i, &buffer))
 			return;
 		position = next;
+		if (i > 0 && !(sender->record.flags & HS_PROXY_HEADER))
+			starts = false;
 		next += buffer.len;
 		if (sender->tries == 1 && i == 0) {
 			__u64 sample;
@@ -274,7 +281,7 @@ static __always_inline void pair_by_buffer(struct hs_connection *sender, const s
 			continue;
 		struct hs_connection *receiver = connection_at(note->place);
 
-		if (!receiver || !believe(sender, receiver, note, &buffer, position))
+		if (!receiver || !believe(sender, receiver, note, &buffer, position, starts))
 			continue;
 		sender->record.peer = receiver->record.connection;
 		sender->record.pairing = HS_PAIRING_BUFFER;

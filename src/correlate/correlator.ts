@@ -10,7 +10,7 @@ import { createChain } from './chain.ts';
 import { createContentPairs } from './content.ts';
 import { createDuplex, type Duplex } from './duplex.ts';
 import type { Hop, Pairing } from './hop.ts';
-import { createHttpSides, shareHeads } from './http-sides.ts';
+import { createHttpSides, isSameRequest, shareHeads } from './http-sides.ts';
 import { createPair, type Pair, type PairedExchange } from './pair.ts';
 import { carriesEnd, carriesSetUp, isComplete } from './set-up-and-end.ts';
 import { hasEnded, hasExchange, isDownstream, isPreexisting, type Side } from './side.ts';
@@ -138,6 +138,14 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
   }
 
   function tell(state: PairState, { downstream: d, upstream: u, overlapping }: PairedExchange): void {
+    if (d && u && !isSameRequest(d, u)) {
+      stats.contradictions++;
+      for (const side of [d, u]) {
+        const half = { side, setUp: false };
+        if (!content.add(half)) giveHalf(side, {}, false);
+      }
+      return;
+    }
     const setUp = state.exchanges === 0 && carriesSetUp(d, u);
     const end = carriesEnd(d, u);
     state.exchanges++;

@@ -321,3 +321,12 @@ function withHead(message: HttpMessageRecord, other: HttpMessageRecord | undefin
   const { method, path, authority, version, headers } = other;
   return { ...message, method, path, authority, version, headers };
 }
+
+/** False where the two sides of a pair carry different requests: it is none, but a proxy that shares its connections. */
+export function isSameRequest(downstream: Side, upstream: Side): boolean {
+  const [a, b] = [downstream.http?.request, upstream.http?.request];
+  if (!a || !b || !isOver(a) || !isOver(b)) return true;
+  const shifted = (downstream.flags | upstream.flags) & SIDE_FLAGS.PROXY_HEADER;
+  if (a.bytes !== b.bytes && !shifted) return false;
+  return isRelayed(b) || (a.method === b.method && a.path === b.path);
+}

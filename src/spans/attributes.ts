@@ -77,7 +77,8 @@ export const ATTRIBUTES = {
   'hopspan.pairing': {
     on: ['hop', 'upstream'],
     type: 'string',
-    meaning: 'The evidence that the two sides belong together: `buffer`, `connect`, `order` or `none`.',
+    meaning:
+      'The evidence that the two sides belong together: `buffer`, `content`, `connect`, `order` or `none`.',
   },
   'hopspan.pairing.ambiguous': {
     on: ['hop', 'upstream'],

@@ -12,8 +12,6 @@ export interface EnvoyOptions extends ProxyOptions {
   /** Merged into every cluster and into every tcp_proxy filter. */
   readonly cluster?: Readonly<Record<string, unknown>>;
   readonly tcpProxy?: Readonly<Record<string, unknown>>;
-  /** Merged into an HTTP connection manager that stands in place of tcp_proxy: Envoy speaks HTTP itself. */
-  readonly http?: Readonly<Record<string, unknown>>;
   /** Another copy of Envoy than the pinned one. */
   readonly binary?: string;
   /** Opens the admin interface; its port is in the handle. */

@@ -65,13 +65,14 @@ global
   maxconn 9500
   log stdout format raw local0 info
 defaults
-  mode tcp
+  mode ${options.http ? 'http' : 'tcp'}
   log global
   log-format '{${LOG_FORMAT}}'
   retries ${options.retries ?? 3}
   timeout connect ${options.connectTimeoutMs ?? 5000}ms
   timeout client ${idleMs}ms
   timeout server ${idleMs}ms
+  ${options.http ? `timeout http-request ${idleMs}ms` : ''}
   ${options.defaults ?? ''}
 ${sections.join('')}
 `;

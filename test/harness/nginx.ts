@@ -66,6 +66,27 @@ function loadModule(): string {
   return '';
 }
 
+/** Requests over kept upstream connections; no access log. */
+function httpBlock(options: NginxOptions, listeners: readonly Listener[]): string {
+  const servers = listeners.map(
+    ({ host, port, upstreamHost, upstreamPort }, at) => `
+      upstream upstream_${at} { server ${joinAddress(upstreamHost, upstreamPort ?? 0)}; keepalive 64; }
+      server {
+        listen ${joinAddress(host, port)} backlog=4096;
+        keepalive_requests 1000000;
+        client_max_body_size 0;
+        location / {
+          proxy_pass http://upstream_${at};
+          proxy_http_version 1.1;
+          proxy_set_header Connection "";
+          proxy_set_header Host $http_host;
+        }
+        ${options.server ?? ''}
+      }`,
+  );
+  return `http { access_log off; ${servers.join('')} }`;
+}
+
 function configuration(
   options: NginxOptions,
   listeners: readonly Listener[],
@@ -83,6 +104,12 @@ function configuration(
         ${options.server ?? ''}
       }`;
   });
+  const streamBlock = `
+    stream {
+      log_format truth escape=json '{${LOG_FORMAT}}';
+      access_log ${logFile} truth;
+      ${servers.join('')}
+    }`;
   return `
     ${loadModule()}
     ${process.getuid?.() === 0 ? 'user root;' : ''}
@@ -92,11 +119,7 @@ function configuration(
     pid ${join(folder, 'nginx.pid')};
     error_log ${join(folder, 'error.log')} warn;
     events { worker_connections 10000; }
-    stream {
-      log_format truth escape=json '{${LOG_FORMAT}}';
-      access_log ${logFile} truth;
-      ${servers.join('')}
-    }
+    ${options.http ? httpBlock(options, listeners) : streamBlock}
   `;
 }
 

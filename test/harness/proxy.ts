@@ -22,6 +22,8 @@ export interface ProxyOptions {
   readonly connectTimeoutMs?: number;
   /** Without traffic in either direction the proxy closes; an hour where not given. */
   readonly idleTimeoutMs?: number;
+  /** Speaks HTTP itself in place of relaying bytes; Envoy merges this into its HTTP connection manager. */
+  readonly http?: Readonly<Record<string, unknown>>;
 }
 
 /** What one line of each proxy's access log says about a connection that has ended. */

@@ -48,6 +48,31 @@ for (const [name, start] of Object.entries(PROXIES)) {
   });
 }
 
+for (const [name, start] of Object.entries(PROXIES)) {
+  it(`HTTP/1 through ${name} that speaks it itself: every request with an id is paired by it`, async () => {
+    const backend = await startHttpBackend();
+    const proxy = await start({ listeners: [{ upstreamPort: backend.port }], concurrency: 2, http: {} });
+    const hopspan = await startHopspan({ targets: [`listen_port: ${proxy.port}`] });
+    const load = {
+      connections: 1500,
+      concurrency: 1000,
+      requests: 5,
+      maxBodyBytes: 20_000,
+      traceparent: true,
+    };
+    const sent = await runHttpClient({ port: proxy.port, ...load });
+    await proxy.stop();
+    const spans = await hopspan.finish();
+    await backend.stop();
+    const callers = new Set(sent.map(({ traceparent }) => traceparent.slice(36, 52)));
+    assert.deepEqual(malformed(spans, callers), []);
+    const requests = hopsOf(spans).hops.filter(({ hop }) => hop.attributes['http.request.method']);
+    const verdict = judgeHttp(requests, sent, backend.arrivals);
+    assert.deepEqual(verdict, { right: sent.length, wrong: [], missing: 0, surplus: 0 });
+    for (const { hop } of requests) assert.equal(hop.attributes['hopspan.pairing'], 'content');
+  });
+}
+
 describe('HTTP/1 through a proxy that speaks it itself', () => {
   it('gives no request to another upstream request than its own', async () => {
     const backend = await startHttpBackend({ maxAnswerBytes: 20_000 });
