@@ -7,6 +7,8 @@ const SETTLE_NS = 1_300_000_000;
 const UPSTREAM_WAIT_NS = 30_000_000_000;
 /** Requests that wait at the same time; the oldest are given apart above it. */
 const MAX_GROUPS = 16_384;
+/** An id that was seen on more than one request at a time tells nothing; it is asked again after so long. */
+const DISTRUST_NS = 60_000_000_000;
 /** Headers that tell a request from all others, the surest first. */
 const IDS = ['traceparent', 'b3', 'x-b3-spanid', 'uber-trace-id', 'x-request-id'];
 
@@ -25,7 +27,7 @@ interface Group {
 /**
  * Pairs the two halves of a request that went through a proxy which speaks HTTP itself, by an id that the request
  * carries and the proxy passes on. A pair must have the same method, path and status, the upstream exchange must lie within
- * the downstream one, and nobody else may fit; else the halves are given apart.
+ * the downstream one, and nobody else may carry the id at that time; else the halves are given apart.
  */
 export interface ContentPairs {
   /** Takes a half that has an id and a whole answer; true when it did. */
@@ -45,27 +47,34 @@ export interface ContentResult {
 export function createContentPairs(result: ContentResult): ContentPairs {
   /** By process, id, method and path; the longest wait first. */
   const groups = new Map<string, Group>();
+  /** Until when, by key; the oldest first. */
+  const distrusted = new Map<string, number>();
   let nowNs = 0;
 
   function settle(key: string, { downs, ups }: Group): void {
     groups.delete(key);
-    const [down] = downs;
-    const fitting = down && downs.length === 1 ? ups.filter(({ side }) => liesWithin(side, down.side)) : [];
-    const [up] = fitting;
-    if (down && up && fitting.length === 1) {
+    const [down, otherDown] = downs;
+    const [up, otherUp] = ups;
+    const ambiguous = otherDown !== undefined || otherUp !== undefined;
+    if (down && up && !ambiguous && liesWithin(up.side, down.side)) {
       result.pair(down, up.side);
-      for (const other of ups) if (other !== up) result.apart(other, false);
       return;
     }
-    const ambiguous = downs.length > 0 && ups.length > 0 && (downs.length > 1 || fitting.length > 1);
+    if (ambiguous) distrusted.set(key, nowNs + DISTRUST_NS);
     for (const half of [...downs, ...ups]) result.apart(half, ambiguous);
   }
 
   return {
-    size: () => groups.size,
+    size: () => groups.size + distrusted.size,
     add(half) {
       const key = keyOf(half.side);
       if (!key) return false;
+      if (distrusted.has(key)) {
+        distrusted.delete(key);
+        distrusted.set(key, nowNs + DISTRUST_NS);
+        result.apart(half, true);
+        return true;
+      }
       const down = isDownstream(half.side);
       let group = groups.get(key);
       if (!group) {
@@ -77,12 +86,17 @@ export function createContentPairs(result: ContentResult): ContentPairs {
         }
       }
       (down ? group.downs : group.ups).push(half);
-      if (down) group.dueNs = lastByteNs(half.side) + SETTLE_NS;
+      if (down && group.downs.length === 1) group.dueNs = lastByteNs(half.side) + SETTLE_NS;
+      if (group.downs.length > 1 || group.ups.length > 1) settle(key, group);
       return true;
     },
     advance(ns) {
       nowNs = ns;
       for (const [key, group] of groups) if (group.dueNs <= nowNs) settle(key, group);
+      for (const [key, untilNs] of distrusted) {
+        if (untilNs > nowNs && distrusted.size <= MAX_GROUPS) break;
+        distrusted.delete(key);
+      }
     },
     flush(limit) {
       let count = 0;

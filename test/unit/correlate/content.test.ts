@@ -45,6 +45,7 @@ function run(sides: readonly Side[]) {
   });
   const taken = sides.map((side) => content.add({ side, setUp: false }));
   content.advance(40 * SECOND);
+  content.advance(200 * SECOND);
   assert.equal(content.size(), 0);
   return { pairs, apart: apart.toSorted(([a], [b]) => a - b), taken };
 }
@@ -112,6 +113,22 @@ test('a downstream half waits a moment, an upstream one for a slow client', () =
   assert.deepEqual(pairs, []);
   content.advance(22 * SECOND);
   assert.deepEqual(pairs, [1]);
+});
+
+test('an id that all requests carry pairs nobody, and holds nobody up', () => {
+  let [paired, apart] = [0, 0];
+  const content = createContentPairs({ pair: () => void paired++, apart: () => void apart++ });
+  for (let n = 0; n < 10_000; n++) {
+    content.advance(n * 1000);
+    content.add({ side: down({ connection: 2 * n, from: n * 1000, to: n * 1000 + 500 }), setUp: false });
+    content.add({
+      side: up({ connection: 2 * n + 1, from: n * 1000 + 100, to: n * 1000 + 400 }),
+      setUp: false,
+    });
+  }
+  assert.equal(paired, 0);
+  assert.equal(apart, 20_000);
+  assert.ok(content.size() <= 1);
 });
 
 test('what waits is bounded', () => {
