@@ -31,6 +31,7 @@ struct hs_message {
 	__u64 first_ns;
 	__u64 arrived_ns;
 	__u64 bytes;
+	__u64 body_bytes;
 	__u64 remaining; /* of the body or chunk; in a head, the Content-Length */
 	__u64 tail;      /* the last bytes that were looked at, or a number in the reading */
 	__u32 number;
@@ -41,6 +42,8 @@ struct hs_message {
 	__u8 match; /* bytes of an expected word that were found */
 	__u32 flags;
 	__u32 first_head; /* bytes of the first message's head */
+	__u32 tid;
+	__u32 reserved;
 };
 
 struct hs_connection {
@@ -65,7 +68,7 @@ struct hs_connection {
 	__u64 connect_requests;
 };
 
-_Static_assert(sizeof(struct hs_connection) == 512, "the receiver maps an array of these");
+_Static_assert(sizeof(struct hs_connection) == 544, "the receiver maps an array of these");
 
 /*
  * The connection table. The probes write each place in the context of its socket; the receiver maps it

@@ -4,6 +4,7 @@
 #define HOPSPAN_EXCHANGE_H
 
 #include "http1.h"
+#include "http2.h"
 
 static __always_inline void emit(struct hs_connection *connection, struct sock *sk)
 {

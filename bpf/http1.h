@@ -205,6 +205,8 @@ static __always_inline void hand_up(struct hs_scan *scan, __u32 flags)
 	record->first_ns = m->first_ns;
 	record->last_ns = w->now_ns;
 	record->bytes = m->bytes;
+	record->body_bytes = m->body_bytes;
+	record->tid = m->tid;
 	record->number = m->number;
 	record->operations = m->operations;
 	record->srtt_us = w->srtt_us;
@@ -322,6 +324,8 @@ static __always_inline void message_begins(struct hs_scan *scan)
 	m->arrived_ns = w->arrived_ns;
 	m->operations = 1;
 	m->head_bytes = 0;
+	m->body_bytes = 0;
+	m->tid = (__u32)bpf_get_current_pid_tgid();
 	m->flags = 0;
 	m->remaining = 0;
 	m->tail = 0;
@@ -517,6 +521,8 @@ static __always_inline enum hs_step skip_body(struct hs_scan *scan)
 
 	w->position += n;
 	m->bytes += n;
+	if (m->state != HS_PROXY2_ADDRESSES)
+		m->body_bytes += n;
 	if (m->state == HS_UNTIL_CLOSE)
 		return HS_GO_ON;
 	m->remaining -= n;
@@ -764,9 +770,11 @@ static __always_inline bool follow_peer(struct hs_scan *scan, bool requests, __u
 		m->arrived_ns = 0;
 		m->operations = 1;
 		m->head_bytes = 0;
+		m->tid = (__u32)bpf_get_current_pid_tgid();
 	}
 	m->number = read->number;
 	m->bytes += bytes;
+	m->body_bytes = read->body_bytes;
 	m->remaining = read->remaining;
 	m->tail = read->tail;
 	m->status = read->status;

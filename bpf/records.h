@@ -13,6 +13,7 @@ enum hs_kind {
 	HS_KIND_SIDE = 1,    /* struct hs_side_record */
 	HS_KIND_PROCESS = 2, /* struct hs_process_record */
 	HS_KIND_MESSAGE = 3, /* struct hs_message_record */
+	HS_KIND_FRAMES = 4,  /* struct hs_frames_record */
 };
 
 /* Which end of the proxy a connection is, as Envoy means the words. */
@@ -36,7 +37,8 @@ enum hs_side_flags {
 	HS_UNDELIVERED = 1 << 6, /* cut off by the peer or a timeout before its TCP had all that was written to it */
 	HS_UNCHAINED = 1 << 7, /* upstream, answered: the other end is no watched downstream connection */
 	HS_SNAPSHOT = 1 << 4,    /* copied by the receiver from the connection table; the exchange went quiet */
-	HS_HTTP1 = 1 << 6,       /* exchanges come as message records; this one tells of the connection alone */
+	HS_HTTP1 = 1 << 8,       /* exchanges come as message records; this one tells of the connection alone */
+	HS_HTTP2 = 1 << 9,       /* exchanges come as frames records; this one tells of the connection alone */
 };
 
 /*
@@ -110,6 +112,7 @@ enum hs_message_flags {
 	HS_UNPARSED = 1 << 4,       /* no HTTP after all, or none any more: sides follow from here on */
 	HS_ALONE = 1 << 6,          /* upstream: the other end is no watched downstream connection */
 	HS_UNTIL_END = 1 << 7,      /* the connection's end is the message's (RFC 9112, section 6.3) */
+	HS_RESET = 1 << 8,          /* HTTP/2: its sender reset the stream; set by the receiver */
 	HS_RELAYED = 1 << 5,        /* byte for byte what the other side read: the head stands there */
 };
 
@@ -126,6 +129,7 @@ struct hs_message_record {
 	__u64 first_ns;   /* first read or write of the message */
 	__u64 last_ns;    /* this one */
 	__u64 bytes;      /* of the message up to here */
+	__u64 body_bytes; /* of these, without head, chunk framing and trailers */
 	__u32 number;     /* in this direction, from 1 */
 	__u32 operations; /* reads or writes that took part */
 	__u32 srtt_us;
@@ -133,7 +137,55 @@ struct hs_message_record {
 	__u32 out_of_order;
 	__u32 status_code; /* answer: 0 until it is known */
 	__u32 head_bytes;
-	__u32 reserved;
+	__u32 tid; /* thread that did the message's first operation */
+};
+
+enum hs_frame_marks {
+	HS_FRAME_BEGINS = 1 << 0,    /* its header was complete in this operation */
+	HS_FRAME_ENDS = 1 << 1,      /* its last byte was in this operation */
+	HS_FRAME_TRUNCATED = 1 << 2, /* some of a header block was not kept: hs_config.max_head_bytes */
+};
+
+/*
+ * A part of one HTTP/2 frame (RFC 9113, section 4.1), from one read or write: where it begins or ends, or bytes of it
+ * that are kept. HEADERS, PUSH_PROMISE and CONTINUATION keep their payload, padding and all; RST_STREAM and GOAWAY
+ * keep 8 bytes at most; other frames keep none. What follows the struct are `kept` bytes. Only DATA and those named
+ * are told of.
+ */
+struct hs_frame {
+	__u32 length; /* of the whole payload */
+	__u32 stream;
+	__u16 kept;
+	__u8 type;
+	__u8 flags;
+	__u8 marks;
+	__u8 reserved[3];
+};
+
+enum hs_frames_flags {
+	HS_FRAMES_ANSWER = 1 << 0,  /* from the server to the client */
+	HS_FRAMES_WRITTEN = 1 << 1, /* by the proxy; else read */
+	HS_FRAMES_BROKEN = 1 << 2,  /* no HTTP/2 after all, or none any more: sides follow from here on */
+	HS_FRAMES_ALONE = 1 << 3,   /* upstream: the other end is no watched downstream connection */
+	HS_FRAMES_JOINED = 1 << 4,  /* the first of a direction whose beginning was not seen */
+};
+
+/* HTTP/2 frames of one read or write, or of a part of it. What follows the struct are `frames_bytes` bytes of struct
+ * hs_frame and what each keeps, without gaps. */
+struct hs_frames_record {
+	__u32 kind;
+	__u32 flags;
+	__u64 connection;
+	__u64 peer;
+	__u64 arrived_ns; /* read: the operation's first byte was in the receive queue */
+	__u64 time_ns;    /* of the read or write */
+	__u64 position;   /* payload bytes that this direction carried before this operation */
+	__u32 operation;  /* in this direction, from 1; parts of one operation have the same */
+	__u32 tid;
+	__u32 srtt_us;
+	__u32 retransmits;
+	__u32 out_of_order;
+	__u32 frames_bytes;
 };
 
 enum hs_process_event {
@@ -191,7 +243,9 @@ struct hs_shared {
 };
 
 _Static_assert(sizeof(struct hs_side_record) == 296, "layout shared with TypeScript");
-_Static_assert(sizeof(struct hs_message_record) == 88, "layout shared with TypeScript");
+_Static_assert(sizeof(struct hs_message_record) == 96, "layout shared with TypeScript");
+_Static_assert(sizeof(struct hs_frames_record) == 72, "layout shared with TypeScript");
+_Static_assert(sizeof(struct hs_frame) == 16, "layout shared with TypeScript");
 _Static_assert(sizeof(struct hs_process_record) == 96, "layout shared with TypeScript");
 
 #endif

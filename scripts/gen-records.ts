@@ -26,9 +26,23 @@ interface BtfType {
 }
 
 /** Struct to its value in enum hs_kind. */
-const RECORDS = { hs_side_record: 'SIDE', hs_process_record: 'PROCESS', hs_message_record: 'MESSAGE' };
-const LAYOUTS = ['hs_connection', 'hs_config', 'hs_shared', 'hs_counters'];
-const ENUMS = ['hs_kind', 'hs_role', 'hs_pairing', 'hs_side_flags', 'hs_message_flags', 'hs_process_event'];
+const RECORDS = {
+  hs_side_record: 'SIDE',
+  hs_process_record: 'PROCESS',
+  hs_message_record: 'MESSAGE',
+  hs_frames_record: 'FRAMES',
+};
+const LAYOUTS = ['hs_frame', 'hs_connection', 'hs_config', 'hs_shared', 'hs_counters'];
+const ENUMS = [
+  'hs_kind',
+  'hs_role',
+  'hs_pairing',
+  'hs_side_flags',
+  'hs_message_flags',
+  'hs_frame_marks',
+  'hs_frames_flags',
+  'hs_process_event',
+];
 
 const camel = (name: string): string => name.replace(/_([a-z0-9])/g, (_, c: string) => c.toUpperCase());
 const pascal = (name: string): string => camel(`_${name.replace(/^hs_/, '')}`);

@@ -20,6 +20,7 @@ export const KIND = {
   SIDE: 1,
   PROCESS: 2,
   MESSAGE: 3,
+  FRAMES: 4,
 } as const;
 
 export const ROLE = {
@@ -41,7 +42,8 @@ export const SIDE_FLAGS = {
   UNDELIVERED: 64,
   UNCHAINED: 128,
   SNAPSHOT: 16,
-  HTTP1: 64,
+  HTTP1: 256,
+  HTTP2: 512,
 } as const;
 
 export const MESSAGE_FLAGS = {
@@ -52,7 +54,22 @@ export const MESSAGE_FLAGS = {
   UNPARSED: 16,
   ALONE: 64,
   UNTIL_END: 128,
+  RESET: 256,
   RELAYED: 32,
+} as const;
+
+export const FRAME_MARKS = {
+  BEGINS: 1,
+  ENDS: 2,
+  TRUNCATED: 4,
+} as const;
+
+export const FRAMES_FLAGS = {
+  ANSWER: 1,
+  WRITTEN: 2,
+  BROKEN: 4,
+  ALONE: 8,
+  JOINED: 16,
 } as const;
 
 export const PROCESS_EVENT = {
@@ -130,7 +147,7 @@ export const PROCESS_RECORD = {
 
 /** Byte offsets of struct hs_message_record. */
 export const MESSAGE_RECORD = {
-  size: 88,
+  size: 96,
   kind: 0,
   flags: 4,
   connection: 8,
@@ -139,19 +156,50 @@ export const MESSAGE_RECORD = {
   firstNs: 32,
   lastNs: 40,
   bytes: 48,
-  number: 56,
-  operations: 60,
-  srttUs: 64,
-  retransmits: 68,
-  outOfOrder: 72,
-  statusCode: 76,
-  headBytes: 80,
-  reserved: 84,
+  bodyBytes: 56,
+  number: 64,
+  operations: 68,
+  srttUs: 72,
+  retransmits: 76,
+  outOfOrder: 80,
+  statusCode: 84,
+  headBytes: 88,
+  tid: 92,
+} as const;
+
+/** Byte offsets of struct hs_frames_record. */
+export const FRAMES_RECORD = {
+  size: 72,
+  kind: 0,
+  flags: 4,
+  connection: 8,
+  peer: 16,
+  arrivedNs: 24,
+  timeNs: 32,
+  position: 40,
+  operation: 48,
+  tid: 52,
+  srttUs: 56,
+  retransmits: 60,
+  outOfOrder: 64,
+  framesBytes: 68,
+} as const;
+
+/** Byte offsets of struct hs_frame. */
+export const FRAME = {
+  size: 16,
+  length: 0,
+  stream: 4,
+  kept: 8,
+  type: 10,
+  flags: 11,
+  marks: 12,
+  reserved: 13,
 } as const;
 
 /** Byte offsets of struct hs_connection. */
 export const CONNECTION = {
-  size: 512,
+  size: 544,
   record: 0,
   arrival: 296,
   previousArrival: 312,
@@ -167,9 +215,9 @@ export const CONNECTION = {
   peerPlace: 360,
   reserved: 364,
   requests: 368,
-  answers: 432,
-  headRequests: 496,
-  connectRequests: 504,
+  answers: 448,
+  headRequests: 528,
+  connectRequests: 536,
 } as const;
 
 /** Byte offsets of struct hs_config. */
@@ -339,6 +387,7 @@ export interface MessageRecord {
   firstNs: number;
   lastNs: number;
   bytes: number;
+  bodyBytes: number;
   number: number;
   operations: number;
   srttUs: number;
@@ -346,6 +395,7 @@ export interface MessageRecord {
   outOfOrder: number;
   statusCode: number;
   headBytes: number;
+  tid: number;
 }
 
 /** Decodes the struct at byte `at`, a multiple of 8. */
@@ -360,12 +410,50 @@ export function readMessageRecord({ u32 }: RingMemory, at: number): MessageRecor
     firstNs: u64(u32, w + 8),
     lastNs: u64(u32, w + 10),
     bytes: u64(u32, w + 12),
-    number: u32[w + 14] as number,
-    operations: u32[w + 15] as number,
-    srttUs: u32[w + 16] as number,
-    retransmits: u32[w + 17] as number,
-    outOfOrder: u32[w + 18] as number,
-    statusCode: u32[w + 19] as number,
-    headBytes: u32[w + 20] as number,
+    bodyBytes: u64(u32, w + 14),
+    number: u32[w + 16] as number,
+    operations: u32[w + 17] as number,
+    srttUs: u32[w + 18] as number,
+    retransmits: u32[w + 19] as number,
+    outOfOrder: u32[w + 20] as number,
+    statusCode: u32[w + 21] as number,
+    headBytes: u32[w + 22] as number,
+    tid: u32[w + 23] as number,
+  };
+}
+
+export interface FramesRecord {
+  kind: typeof KIND.FRAMES;
+  flags: number;
+  connection: number;
+  peer: number;
+  arrivedNs: number;
+  timeNs: number;
+  position: number;
+  operation: number;
+  tid: number;
+  srttUs: number;
+  retransmits: number;
+  outOfOrder: number;
+  framesBytes: number;
+}
+
+/** Decodes the struct at byte `at`, a multiple of 8. */
+export function readFramesRecord({ u32 }: RingMemory, at: number): FramesRecord {
+  const w = at >> 2;
+  return {
+    kind: KIND.FRAMES,
+    flags: u32[w + 1] as number,
+    connection: u64(u32, w + 2),
+    peer: u64(u32, w + 4),
+    arrivedNs: u64(u32, w + 6),
+    timeNs: u64(u32, w + 8),
+    position: u64(u32, w + 10),
+    operation: u32[w + 12] as number,
+    tid: u32[w + 13] as number,
+    srttUs: u32[w + 14] as number,
+    retransmits: u32[w + 15] as number,
+    outOfOrder: u32[w + 16] as number,
+    framesBytes: u32[w + 17] as number,
   };
 }

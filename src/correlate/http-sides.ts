@@ -171,7 +171,8 @@ export function createHttpSides(emit: (side: Side) => void): HttpSides {
     }
     const last = withRest(sides.pop(), connection, record);
     for (const side of sides) emit(side);
-    if (last) emit({ ...record, ...exchangeOf(last), peer: last.peer, flags: last.flags | SIDE_FLAGS.ENDED });
+    const flags = SIDE_FLAGS.ENDED | (record.flags & SIDE_FLAGS.UNDELIVERED);
+    if (last) emit({ ...record, ...exchangeOf(last), peer: last.peer, flags: last.flags | flags });
     else emit(record);
   }
 

@@ -34,9 +34,13 @@ export interface ClockRecord {
   readonly wallNanos: number;
 }
 
-/** A whole HTTP/1 message, or what there was of it when its connection ended: struct hs_message_record and its head. */
+/** A whole HTTP message, or what there was of it when its connection ended: struct hs_message_record and its head. */
 export interface HttpMessageRecord extends Omit<MessageRecord, 'kind' | 'headBytes'>, Head {
   readonly kind: typeof RECEIVER_KIND.HTTP_MESSAGE;
+  /** HTTP/2's stream; 0 in HTTP/1. */
+  readonly stream: number;
+  /** With MESSAGE_FLAGS.RESET, by what code its sender reset the stream (RFC 9113, section 7). */
+  readonly errorCode: number;
 }
 
 export type KernelRecord =

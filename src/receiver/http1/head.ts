@@ -1,6 +1,8 @@
 /** The headers that are read; no other one is kept anywhere. Lower-case. */
 export const HEADERS: ReadonlySet<string> = new Set([
   'host',
+  'content-type',
+  'grpc-status',
   'user-agent',
   'x-request-id',
   'traceparent',
