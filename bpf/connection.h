@@ -23,6 +23,7 @@ struct hs_arrival {
 enum hs_protocol {
 	HS_PROTOCOL_UNKNOWN, /* undecided: so far it could be HTTP/1 */
 	HS_PROTOCOL_HTTP1,
+	HS_PROTOCOL_HTTP2,
 	HS_PROTOCOL_OPAQUE,
 };
 
@@ -46,6 +47,22 @@ struct hs_message {
 	__u32 reserved;
 };
 
+/* The same for frames; see http2.h. */
+struct hs_framing {
+	__u64 header; /* its bytes so far, up to eight */
+	__u32 length;
+	__u32 remaining;
+	__u32 stream;
+	__u32 block; /* bytes kept of the header block under way */
+	__u32 operations;
+	__u32 records; /* sent or lost */
+	__u8 have; /* bytes of the header, or of the preface */
+	__u8 type;
+	__u8 flags;
+	__u8 state;
+	__u32 reserved;
+};
+
 struct hs_connection {
 	struct hs_side_record record; /* what the next emission says; read by the receiver in place */
 	struct hs_arrival arrival;
@@ -61,8 +78,14 @@ struct hs_connection {
 	__u32 outstanding; /* requests whose answer has not begun */
 	__u32 peer_place;  /* where record.peer is, or was */
 	__u32 reserved;
-	struct hs_message requests;
-	struct hs_message answers;
+	union {
+		struct hs_message requests;
+		struct hs_framing request_frames;
+	};
+	union {
+		struct hs_message answers;
+		struct hs_framing answer_frames;
+	};
 	/* Bit n is the n-th of the outstanding. */
 	__u64 head_requests;
 	__u64 connect_requests;

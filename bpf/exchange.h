@@ -3,7 +3,6 @@
 #ifndef HOPSPAN_EXCHANGE_H
 #define HOPSPAN_EXCHANGE_H
 
-#include "http1.h"
 #include "http2.h"
 
 static __always_inline void emit(struct hs_connection *connection, struct sock *sk)
@@ -76,8 +75,14 @@ static __always_inline void count_written(struct hs_side_record *record, __u64 b
 	record->writes++;
 }
 
+/* Exchanges come as messages or frames: sides tell of the connection alone. */
+static __always_inline bool speaks_messages(const struct hs_connection *connection)
+{
+	return connection->protocol == HS_PROTOCOL_HTTP1 || connection->protocol == HS_PROTOCOL_HTTP2;
+}
+
 /*
- * Follows HTTP/1 messages. Requests decide; whoever answers before them speaks something else. Returns how many bytes at
+ * Follows HTTP messages. Requests decide; whoever answers before them speaks something else. Returns how many bytes at
  * the end were no HTTP.
  */
 static __always_inline __u64 look_into(struct hs_connection *connection, struct sock *sk, struct hs_buffers *buffers,
@@ -89,17 +94,33 @@ static __always_inline __u64 look_into(struct hs_connection *connection, struct 
 		connection->protocol = HS_PROTOCOL_OPAQUE;
 		return 0;
 	}
+	bool old = connection->record.flags & HS_PREEXISTING;
+
+	if (connection->protocol == HS_PROTOCOL_UNKNOWN && old && begins_with_frame(buffers, bytes, false))
+		begin_frames(connection, HS_FRAME_UNSYNCED, HS_FRAME_UNSYNCED);
 	if (connection->protocol == HS_PROTOCOL_UNKNOWN && !requests) {
-		if (!(connection->record.flags & HS_PREEXISTING))
-			connection->protocol = HS_PROTOCOL_OPAQUE;
-		return 0;
+		/* A server's SETTINGS need not wait for the client's preface (RFC 9113, section 3.4). */
+		if (!old && connection->record.flags & HS_SERVER_FIRST && begins_with_frame(buffers, bytes, true)) {
+			begin_frames(connection, HS_FRAME_PREFACE, HS_FRAME_HEADER);
+		} else {
+			if (!old)
+				connection->protocol = HS_PROTOCOL_OPAQUE;
+			return 0;
+		}
 	}
 	if (!buffers->iov_count) { /* sendfile(), splice(): bytes that are not seen */
 		buffers->single.base = 0;
 		buffers->single.len = bytes;
 		buffers->iov_count = 1;
 	}
-	return follow_messages(connection, sk, buffers, bytes, requests, now, arrived);
+	if (connection->protocol == HS_PROTOCOL_HTTP2)
+		return follow_frames(connection, sk, buffers, bytes, 0, requests, now, arrived);
+	__u64 rest = follow_messages(connection, sk, buffers, bytes, requests, now, arrived);
+
+	if (connection->protocol != HS_PROTOCOL_HTTP2)
+		return rest;
+	begin_frames(connection, HS_FRAME_HEADER, HS_FRAME_HEADER);
+	return follow_frames(connection, sk, buffers, bytes, bytes - rest, requests, now, arrived);
 }
 
 /* Tells of a connection when it turns out to carry HTTP/1, and when no more. */
@@ -110,12 +131,13 @@ static __always_inline void tell_protocol(struct hs_connection *connection, stru
 
 	if (connection->protocol == before)
 		return;
-	if (connection->protocol == HS_PROTOCOL_HTTP1) {
-		record->flags = (record->flags & (HS_PREEXISTING | HS_PROXY_HEADER)) | HS_HTTP1;
+	if (speaks_messages(connection)) {
+		record->flags = (record->flags & (HS_PREEXISTING | HS_PROXY_HEADER)) |
+				(connection->protocol == HS_PROTOCOL_HTTP1 ? HS_HTTP1 : HS_HTTP2);
 		emit(connection, sk);
-	} else if (before == HS_PROTOCOL_HTTP1) {
-		record->flags &= ~HS_HTTP1;
-		record->exchange = connection->requests.number;
+	} else if (before == HS_PROTOCOL_HTTP1 || before == HS_PROTOCOL_HTTP2) {
+		record->flags &= ~(HS_HTTP1 | HS_HTTP2);
+		record->exchange = before == HS_PROTOCOL_HTTP1 ? connection->requests.number : 0;
 		connection->phase = HS_QUIET;
 		emit(connection, sk);
 		if (!rest)
@@ -138,10 +160,15 @@ static __always_inline void part(struct hs_connection *upstream)
 	struct hs_connection *downstream = connection_at(upstream->peer_place);
 
 	if (!downstream || downstream->record.connection != upstream->record.peer ||
-	    downstream->protocol != HS_PROTOCOL_HTTP1 || upstream->protocol != HS_PROTOCOL_HTTP1)
+	    downstream->protocol != upstream->protocol || !speaks_messages(upstream))
 		return;
-	if ((__s32)(downstream->requests.number - upstream->requests.number) >= 0)
+	if (upstream->protocol == HS_PROTOCOL_HTTP1) {
+		if ((__s32)(downstream->requests.number - upstream->requests.number) >= 0)
+			return;
+	} else if (upstream->record.total_written <= downstream->record.total_read ||
+		   (upstream->record.flags | downstream->record.flags) & (HS_PREEXISTING | HS_PROXY_HEADER)) {
 		return;
+	}
 	learn_http(downstream);
 	downstream->record.peer = 0;
 	upstream->record.peer = 0;
@@ -170,7 +197,7 @@ static __always_inline void exchange_read(struct sock *sk, int bytes)
 	__u64 arrived = arrival_of(connection, tp ? tp->copied_seq - bytes : 0);
 	struct hs_buffers buffers = {};
 
-	if (connection->protocol != HS_PROTOCOL_HTTP1)
+	if (!speaks_messages(connection))
 		turn(connection, sk, requests);
 	count_read(record, bytes, now, arrived);
 	record->total_read += bytes;
@@ -213,7 +240,7 @@ static __always_inline void exchange_written(struct sock *sk, int bytes)
 	bool requests = record->role == HS_UPSTREAM;
 	struct hs_buffers buffers = {};
 
-	if (connection->protocol != HS_PROTOCOL_HTTP1)
+	if (!speaks_messages(connection))
 		turn(connection, sk, requests);
 	count_written(record, bytes, written);
 	record->total_written += bytes;

@@ -23,6 +23,7 @@ enum hs_http1_state {
 	HS_PROXY1,  /* line of a PROXY protocol header, version 1 */
 	HS_PROXY2,  /* the same, version 2, and its addresses */
 	HS_PROXY2_ADDRESSES,
+	HS_PREFACE, /* of HTTP/2 (RFC 9113, section 3.4), which begins like a request */
 	HS_METHOD,
 	HS_TARGET, /* and version, to the end of the line */
 	HS_STATUS, /* "HTTP/1.1 200" */
@@ -127,6 +128,7 @@ static __always_inline __u8 transfer_encoding(__u8 n)
 }
 
 #define METHOD_PROXY WORD(0, 0, 0, 'P', 'R', 'O', 'X', 'Y')
+#define METHOD_PRI WORD(0, 0, 0, 0, 0, 'P', 'R', 'I')
 #define METHOD_HEAD WORD(0, 0, 0, 0, 'H', 'E', 'A', 'D')
 #define METHOD_CONNECT WORD(0, 'C', 'O', 'N', 'N', 'E', 'C', 'T')
 
@@ -165,6 +167,14 @@ static __always_inline bool ends_in_version(__u64 tail)
 	__u64 before = (tail & 0xff) == '\r' ? tail >> 16 : tail >> 8;
 
 	return (before & 0xffffffffffffULL) == WORD(0, 0, 'T', 'T', 'P', '/', '1', '.');
+}
+
+/* The client's connection preface of HTTP/2 (RFC 9113, section 3.4). */
+static __always_inline __u8 preface(__u8 n)
+{
+	if (n >= 16)
+		return letter(WORD('\r', '\n', 'S', 'M', '\r', '\n', '\r', '\n'), 0, n - 16);
+	return letter(WORD('P', 'R', 'I', ' ', '*', ' ', 'H', 'T'), WORD('T', 'P', '/', '2', '.', '0', '\r', '\n'), n);
 }
 
 /* Hands up what this buffer holds of the head; with HS_OVER also when it holds nothing of it. */
@@ -225,6 +235,7 @@ enum hs_step {
 	HS_MESSAGE_OVER,
 	HS_TUNNEL,    /* the message is over, and what follows is no HTTP */
 	HS_NOT_HTTP1,
+	HS_IS_HTTP2, /* from the next byte on */
 };
 
 static __always_inline enum hs_step answer_begins(struct hs_connection *connection, struct hs_message *m)
@@ -366,11 +377,20 @@ static __always_inline enum hs_step take_byte(struct hs_scan *scan, __u8 byte)
 		m->remaining = m->tail & 0xffff;
 		m->state = m->remaining ? HS_PROXY2_ADDRESSES : HS_BETWEEN;
 		return HS_GO_ON;
+	case HS_PREFACE:
+		if (byte != preface(m->match))
+			return HS_NOT_HTTP1;
+		return ++m->match < 24 ? HS_GO_ON : HS_IS_HTTP2;
 	case HS_METHOD:
 		if (byte == ' ') {
 			if (m->tail == METHOD_PROXY && m->number == 1) {
 				m->number = 0;
 				m->state = HS_PROXY1;
+				return HS_GO_ON;
+			}
+			if (m->tail == METHOD_PRI && m->number == 1) {
+				m->match = 4;
+				m->state = HS_PREFACE;
 				return HS_GO_ON;
 			}
 			if (!is_method(m->tail))
@@ -693,6 +713,11 @@ static long http1_step(__u32 index, struct hs_scan *scan)
 	}
 	if (step == HS_GO_ON || step == HS_HEAD_OVER)
 		return 0;
+	if (step == HS_IS_HTTP2) {
+		scan->connection->protocol = HS_PROTOCOL_HTTP2;
+		w->rest = w->length - w->position + w->left;
+		return 1;
+	}
 	/* Not a word of what never was a message. */
 	bool told = step != HS_NOT_HTTP1 || m->head_bytes || m->flags & HS_FOLLOWED;
 
@@ -724,7 +749,7 @@ static long next_buffer(__u32 index, struct hs_scan *scan)
 	w->position = w->start = w->filled = 0;
 	w->head_start = w->head_end = 0;
 	bpf_loop(HS_MAX_STEPS, http1_step, scan, 0);
-	if (scan->connection->protocol == HS_PROTOCOL_OPAQUE)
+	if (scan->connection->protocol >= HS_PROTOCOL_HTTP2)
 		return 1;
 	if (w->position < w->length) { /* more than anybody sends in good faith */
 		w->rest = w->length - w->position + w->left;
@@ -799,18 +824,33 @@ static __always_inline bool follow_peer(struct hs_scan *scan, bool requests, __u
 	return true;
 }
 
+/* Verified by itself: a global function, whose arguments may be null for all that the verifier knows. */
+__noinline int scan_messages(struct hs_connection *connection, struct hs_buffers *all, __u64 bytes)
+{
+	__u32 zero = 0;
+	struct hs_window *w = bpf_map_lookup_elem(&window, &zero);
+
+	if (!connection || !all || !w)
+		return 0;
+	struct hs_scan scan = { connection, w->requests ? &connection->requests : &connection->answers, w, all };
+
+	if (w->written && follow_peer(&scan, w->requests, bytes))
+		return 0;
+	bpf_loop(HS_MAX_VECTORS, next_buffer, &scan, 0);
+	return 0;
+}
+
 /*
  * Follows the messages of one direction through what was just read or written. Afterwards the connection's
  * protocol says whether it was HTTP/1; returns how many bytes at the end were not.
  */
 static __always_inline __u64 follow_messages(struct hs_connection *connection, struct sock *sk,
-					    const struct hs_buffers *buffers, __u64 bytes, bool requests,
-					    __u64 now_ns, __u64 arrived_ns)
+					    struct hs_buffers *all, __u64 bytes, bool requests, __u64 now_ns,
+					    __u64 arrived_ns)
 {
 	__u32 zero = 0;
 	struct hs_window *w = bpf_map_lookup_elem(&window, &zero);
 	struct hs_message *m = requests ? &connection->requests : &connection->answers;
-	struct hs_scan scan = { connection, m, w, buffers };
 	const struct tcp_sock *tp = tcp_of(sk);
 
 	if (!w || !tp)
@@ -826,9 +866,7 @@ static __always_inline __u64 follow_messages(struct hs_connection *connection, s
 	w->out_of_order = tp->rcv_ooopack;
 	if (m->state != HS_BETWEEN)
 		m->operations++;
-	if (w->written && follow_peer(&scan, requests, bytes))
-		return 0;
-	bpf_loop(HS_MAX_VECTORS, next_buffer, &scan, 0);
+	scan_messages(connection, all, bytes);
 	return w->rest;
 }
 

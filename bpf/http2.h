@@ -1,17 +1,54 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
-/* HTTP/2 framing (RFC 9113): which frames are in the bytes that a proxy reads and writes. */
+/*
+ * HTTP/2 framing (RFC 9113, section 4.1): which frames are in the bytes that a proxy reads and writes. Header blocks are
+ * handed up, to be decoded in user space; everything else is skipped where it lies.
+ */
 #ifndef HOPSPAN_HTTP2_H
 #define HOPSPAN_HTTP2_H
 
-#include "connection.h"
+#include "http1.h"
 
+#define HS_FRAME_HEADER_BYTES 9
 #define HS_MAX_FRAMES_BYTES 16384
+#define HS_MAX_KEPT 4096 /* in one struct hs_frame */
+#define HS_FRAMES_LIMIT (HS_MAX_FRAMES_BYTES - HS_MAX_KEPT - sizeof(struct hs_frame))
+/* In one buffer: 1 MB of the smallest DATA frames that anybody sends in good faith. */
+#define HS_MAX_FRAME_STEPS 65536
 
-/* Frames of the operation that is looked at, on their way into the ring. */
+enum hs_frame_type { /* section 6 */
+	HS_DATA = 0,
+	HS_HEADERS = 1,
+	HS_PRIORITY = 2,
+	HS_RST_STREAM = 3,
+	HS_SETTINGS = 4,
+	HS_PUSH_PROMISE = 5,
+	HS_PING = 6,
+	HS_GOAWAY = 7,
+	HS_WINDOW_UPDATE = 8,
+	HS_CONTINUATION = 9,
+};
+
+#define HS_END_STREAM 1
+
+enum hs_framing_state {
+	HS_FRAME_HEADER,
+	HS_FRAME_PAYLOAD,
+	HS_FRAME_PREFACE,  /* the server's frames came first */
+	HS_FRAME_UNSYNCED, /* joined in mid-life: where the next frame begins is not known */
+};
+
+/* Frames of the operation that is looked at, on their way into the ring. One CPU, one operation. */
 struct hs_frames {
 	struct hs_frames_record record;
-	__u8 frames[HS_MAX_FRAMES_BYTES]; /* follows the record in the ring */
+	__u8 bytes[HS_MAX_FRAMES_BYTES]; /* follow the record in the ring */
 	struct hs_frame frame;
+	__u64 left; /* of the operation, in the next buffers */
+	__u64 skip; /* bytes before the first frame */
+	__u64 base; /* user address of this buffer */
+	__u64 length;
+	__u64 position;
+	__u32 begins; /* the frame's header was complete in this operation, and that was not told yet */
+	__u32 broken;
 };
 
 struct {
@@ -20,5 +57,334 @@ struct {
 	__type(key, __u32);
 	__type(value, struct hs_frames);
 } frames SEC(".maps");
+
+struct hs_frame_scan {
+	struct hs_connection *connection;
+	struct hs_framing *framing;
+	struct hs_frames *frames;
+	const struct hs_buffers *buffers;
+};
+
+static __always_inline bool has_block(__u8 type)
+{
+	return type == HS_HEADERS || type == HS_PUSH_PROMISE || type == HS_CONTINUATION;
+}
+
+static __always_inline bool is_told(__u8 type)
+{
+	return type == HS_DATA || type == HS_RST_STREAM || type == HS_GOAWAY || has_block(type);
+}
+
+static __always_inline bool is_valid_frame(const struct hs_framing *f)
+{
+	switch (f->type) {
+	case HS_DATA:
+	case HS_HEADERS:
+	case HS_CONTINUATION:
+	case HS_PRIORITY:
+		return f->stream != 0;
+	case HS_RST_STREAM:
+		return f->stream && f->length == 4;
+	case HS_PUSH_PROMISE:
+		return f->stream && f->length >= 4;
+	case HS_SETTINGS:
+		return !f->stream && f->length % 6 == 0;
+	case HS_PING:
+		return !f->stream && f->length == 8;
+	case HS_GOAWAY:
+		return !f->stream && f->length >= 8;
+	case HS_WINDOW_UPDATE:
+		return f->length == 4;
+	}
+	return true; /* extensions are ignored (section 4.1) */
+}
+
+/* Of bytes whose beginning was not seen: no extension, no frame longer than everybody allows, no stream of the server's. */
+static __always_inline bool is_likely_frame(const struct hs_framing *f)
+{
+	return f->type <= HS_CONTINUATION && f->length <= 16384 && (!f->stream || f->stream & 1) && is_valid_frame(f);
+}
+
+static __always_inline void set_header(struct hs_framing *f, __u64 first, __u8 last)
+{
+	f->length = f->remaining = first >> 40;
+	f->type = first >> 32;
+	f->flags = first >> 24;
+	f->stream = ((__u32)(first << 8) | last) & 0x7fffffff;
+	f->header = 0;
+	f->have = 0;
+}
+
+static __always_inline void send_frames(struct hs_frame_scan *scan)
+{
+	struct hs_frames *w = scan->frames;
+	__u64 length = w->record.frames_bytes;
+
+	if (!length || length > HS_MAX_FRAMES_BYTES)
+		return;
+	w->record.number = ++scan->framing->records;
+	if (bpf_ringbuf_output(&records, &w->record, sizeof(w->record) + length, BPF_RB_NO_WAKEUP) != 0)
+		count(&shared.counters.ring_full);
+	w->record.frames_bytes = 0;
+	w->record.flags &= ~HS_FRAMES_BROKEN;
+}
+
+/* Tells of the frame under way, with `kept` bytes of it at the current position. */
+static __always_inline void add_frame(struct hs_frame_scan *scan, __u32 kept, __u8 marks)
+{
+	struct hs_framing *f = scan->framing;
+	struct hs_frames *w = scan->frames;
+
+	if (w->record.frames_bytes > HS_FRAMES_LIMIT)
+		send_frames(scan);
+	__u64 at = w->record.frames_bytes;
+
+	if (at > HS_FRAMES_LIMIT)
+		return;
+	if (kept > HS_MAX_KEPT)
+		kept = HS_MAX_KEPT;
+	if (kept && bpf_probe_read_user(w->bytes + at + sizeof(w->frame), kept, (void *)(w->base + w->position)) != 0) {
+		kept = 0;
+		marks |= HS_FRAME_TRUNCATED;
+	}
+	w->frame.length = f->length;
+	w->frame.stream = f->stream;
+	w->frame.kept = kept;
+	w->frame.type = f->type;
+	w->frame.flags = f->flags;
+	w->frame.marks = marks | (w->begins ? HS_FRAME_BEGINS : 0);
+	w->begins = 0;
+	__builtin_memcpy(w->bytes + at, &w->frame, sizeof(w->frame));
+	w->record.frames_bytes = at + sizeof(w->frame) + kept;
+}
+
+static __always_inline bool header_over(struct hs_frame_scan *scan)
+{
+	struct hs_framing *f = scan->framing;
+
+	if (!is_valid_frame(f))
+		return false;
+	f->state = f->length ? HS_FRAME_PAYLOAD : HS_FRAME_HEADER;
+	if (f->type == HS_HEADERS || f->type == HS_PUSH_PROMISE)
+		f->block = 0;
+	scan->frames->begins = is_told(f->type);
+	if (!f->length && is_told(f->type))
+		add_frame(scan, 0, HS_FRAME_ENDS);
+	return true;
+}
+
+/* Bytes of this frame's payload, from the current position on, that are kept. */
+static __always_inline __u32 kept_of(struct hs_framing *f, __u32 bytes, __u8 *marks)
+{
+	__u32 allowed = 0;
+
+	if (has_block(f->type)) {
+		allowed = config.max_head_bytes > f->block ? config.max_head_bytes - f->block : 0;
+		if (bytes > allowed)
+			*marks |= HS_FRAME_TRUNCATED;
+	} else if (f->type != HS_DATA) {
+		allowed = f->length - f->remaining < 8 ? 8 - (f->length - f->remaining) : 0;
+	}
+	if (bytes > allowed)
+		bytes = allowed;
+	f->block += bytes;
+	return bytes;
+}
+
+static __always_inline void take_payload(struct hs_frame_scan *scan)
+{
+	struct hs_framing *f = scan->framing;
+	struct hs_frames *w = scan->frames;
+	__u64 left = w->length - w->position;
+	__u32 n = f->remaining < left ? f->remaining : left;
+
+	if (f->type != HS_DATA && n > HS_MAX_KEPT)
+		n = HS_MAX_KEPT;
+	if (is_told(f->type)) {
+		bool ends = n == f->remaining;
+		__u8 marks = ends ? HS_FRAME_ENDS : 0;
+		__u32 kept = kept_of(f, n, &marks);
+
+		/* The end of a DATA frame by itself matters only where the stream ends with it. */
+		if (w->begins || kept || marks & HS_FRAME_TRUNCATED || (ends && (f->type != HS_DATA || f->flags & HS_END_STREAM)))
+			add_frame(scan, kept, marks);
+	}
+	w->position += n;
+	f->remaining -= n;
+	if (!f->remaining)
+		f->state = HS_FRAME_HEADER;
+}
+
+static long frame_step(__u32 index, struct hs_frame_scan *scan)
+{
+	struct hs_framing *f = scan->framing;
+	struct hs_frames *w = scan->frames;
+	__u8 bytes[16];
+	__u64 address = w->base + w->position;
+
+	(void)index;
+	if (w->position >= w->length)
+		return 1;
+	if (f->state == HS_FRAME_PAYLOAD) {
+		take_payload(scan);
+		return 0;
+	}
+	if (f->state != HS_FRAME_PREFACE && !f->have && w->length - w->position >= HS_FRAME_HEADER_BYTES) {
+		if (bpf_probe_read_user(bytes, HS_FRAME_HEADER_BYTES, (void *)address) != 0)
+			goto broken;
+		set_header(f, __builtin_bswap64(*(__u64 *)bytes), bytes[8]);
+		if (f->state == HS_FRAME_UNSYNCED && !is_likely_frame(f)) {
+			w->position = w->length;
+			w->left = 0;
+			return 1;
+		}
+		w->position += HS_FRAME_HEADER_BYTES;
+		if (!header_over(scan))
+			goto broken;
+		return 0;
+	}
+	if (f->state == HS_FRAME_UNSYNCED) {
+		w->position = w->length;
+		w->left = 0;
+		return 1;
+	}
+	if (bpf_probe_read_user(bytes, 1, (void *)address) != 0)
+		goto broken;
+	w->position++;
+	if (f->state == HS_FRAME_PREFACE) {
+		if (bytes[0] != preface(f->have))
+			goto broken;
+		if (++f->have == 24) {
+			f->state = HS_FRAME_HEADER;
+			f->have = 0;
+		}
+		return 0;
+	}
+	if (f->have < 8) {
+		f->header = (f->header << 8) | bytes[0];
+		f->have++;
+		return 0;
+	}
+	set_header(f, f->header, bytes[0]);
+	if (header_over(scan))
+		return 0;
+broken:
+	w->broken = 1;
+	return 1;
+}
+
+/* One buffer of the operation after the other. */
+static long next_frames_buffer(__u32 index, struct hs_frame_scan *scan)
+{
+	struct hs_frames *w = scan->frames;
+	struct user_iovec buffer;
+
+	if (!w->left || !nth_buffer(scan->buffers, index, &buffer))
+		return 1;
+	w->base = buffer.base;
+	w->length = buffer.len < w->left ? buffer.len : w->left;
+	w->left -= w->length;
+	w->position = w->skip < w->length ? w->skip : w->length;
+	w->skip -= w->position;
+	bpf_loop(HS_MAX_FRAME_STEPS, frame_step, scan, 0);
+	if (w->position < w->length)
+		w->broken = 1;
+	return w->broken & 1;
+}
+
+/* Verified by itself: a global function, whose arguments may be null for all that the verifier knows. */
+__noinline int scan_frames(struct hs_connection *connection, struct hs_buffers *all)
+{
+	__u32 zero = 0;
+	struct hs_frames *w = bpf_map_lookup_elem(&frames, &zero);
+
+	if (!connection || !all || !w)
+		return 0;
+	struct hs_framing *f =
+		w->record.flags & HS_FRAMES_ANSWER ? &connection->answer_frames : &connection->request_frames;
+	struct hs_frame_scan scan = { connection, f, w, all };
+
+	w->record.operation = ++f->operations;
+	bpf_loop(HS_MAX_VECTORS, next_frames_buffer, &scan, 0);
+	if (w->begins) { /* the operation ended with the frame's header */
+		w->position = w->length;
+		add_frame(&scan, 0, 0);
+	}
+	if (w->broken) {
+		connection->protocol = HS_PROTOCOL_OPAQUE;
+		w->record.flags |= HS_FRAMES_BROKEN;
+		if (!w->record.frames_bytes) { /* a record without frames is not sent */
+			f->type = HS_GOAWAY;
+			f->length = f->remaining = f->stream = 0;
+			add_frame(&scan, 0, 0);
+		}
+	}
+	send_frames(&scan);
+	return 0;
+}
+
+/*
+ * Follows the frames of one direction through what was just read or written, from byte `skip` on. What turns out to be no
+ * HTTP/2 makes the connection opaque; returns how many bytes at the end are no frames.
+ */
+static __always_inline __u64 follow_frames(struct hs_connection *connection, struct sock *sk, struct hs_buffers *all,
+					  __u64 bytes, __u64 skip, bool requests, __u64 now_ns, __u64 arrived_ns)
+{
+	__u32 zero = 0;
+	struct hs_frames *w = bpf_map_lookup_elem(&frames, &zero);
+	const struct tcp_sock *tp = tcp_of(sk);
+	struct hs_side_record *side = &connection->record;
+	bool written = requests != (side->role == HS_DOWNSTREAM);
+
+	if (!w || !tp)
+		return 0;
+	w->record.kind = HS_KIND_FRAMES;
+	w->record.flags = (requests ? 0 : HS_FRAMES_ANSWER) | (written ? HS_FRAMES_WRITTEN : 0) |
+			  (connection->chained ? 0 : HS_FRAMES_ALONE) |
+			  (side->flags & HS_PREEXISTING ? HS_FRAMES_JOINED : 0);
+	w->record.connection = side->connection;
+	w->record.peer = side->peer;
+	w->record.arrived_ns = arrived_ns;
+	w->record.time_ns = now_ns;
+	w->record.position = (written ? side->total_written : side->total_read) - bytes;
+	w->record.tid = (__u32)bpf_get_current_pid_tgid();
+	w->record.srtt_us = tp->srtt_us >> 3;
+	w->record.retransmits = tp->total_retrans;
+	w->record.out_of_order = tp->rcv_ooopack;
+	w->record.frames_bytes = 0;
+	w->left = bytes;
+	w->skip = skip;
+	w->begins = 0;
+	w->broken = 0;
+	scan_frames(connection, all);
+	return w->broken ? w->length - w->position + w->left : 0;
+}
+
+/* The connection speaks HTTP/2 from here on. */
+static __always_inline void begin_frames(struct hs_connection *connection, __u8 requests_state, __u8 answers_state)
+{
+	__builtin_memset(&connection->requests, 0, sizeof(connection->requests));
+	__builtin_memset(&connection->answers, 0, sizeof(connection->answers));
+	connection->request_frames.state = requests_state;
+	connection->answer_frames.state = answers_state;
+	connection->protocol = HS_PROTOCOL_HTTP2;
+}
+
+/* Whether these bytes begin with a frame of a connection whose beginning was not seen. */
+static __always_inline bool begins_with_frame(const struct hs_buffers *buffers, __u64 bytes, bool settings)
+{
+	struct hs_framing f = {};
+	struct user_iovec buffer;
+	__u8 header[16];
+
+	if (bytes < HS_FRAME_HEADER_BYTES || !nth_buffer(buffers, 0, &buffer) ||
+	    buffer.len < HS_FRAME_HEADER_BYTES ||
+	    bpf_probe_read_user(header, HS_FRAME_HEADER_BYTES, (void *)buffer.base) != 0)
+		return false;
+	set_header(&f, __builtin_bswap64(*(__u64 *)header), header[8]);
+	if (settings)
+		return f.type == HS_SETTINGS && !f.flags && is_likely_frame(&f);
+	return is_likely_frame(&f) && f.length + HS_FRAME_HEADER_BYTES <= bytes;
+}
 
 #endif

@@ -222,6 +222,15 @@ static __always_inline bool relays_http(struct hs_connection *sender, struct hs_
 	return true;
 }
 
+/* A relay of HTTP/2 sends the client's preface from where it was received; who speaks HTTP/2 itself sends his own. */
+static __always_inline bool relays_http2(struct hs_connection *sender, struct hs_connection *receiver,
+					 const struct hs_buffer_note *note)
+{
+	return sender->record.role == HS_UPSTREAM && receiver->protocol == HS_PROTOCOL_HTTP2 &&
+	       !speaks_http(receiver->record.local_port) && note->sample_len == 8 &&
+	       note->sample == 0x5448202a20495250ULL; /* "PRI * HT" */
+}
+
 /* True when the note names a live, unpaired connection of the other side whose bytes stand here. */
 static __always_inline bool believe(struct hs_connection *sender, struct hs_connection *receiver,
 				    const struct hs_buffer_note *note, const struct user_iovec *buffer,
@@ -233,6 +242,8 @@ static __always_inline bool believe(struct hs_connection *sender, struct hs_conn
 	if (receiver->record.connection != note->connection || receiver->record.role == sender->record.role)
 		return false;
 	if (sender->protocol == HS_PROTOCOL_HTTP1 && !relays_http(sender, receiver, note, position, starts))
+		return false;
+	if (sender->protocol == HS_PROTOCOL_HTTP2 && !relays_http2(sender, receiver, note))
 		return false;
 	if (receiver->record.peer) {
 		count(&shared.counters.pair_conflicts);

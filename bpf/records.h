@@ -180,12 +180,14 @@ struct hs_frames_record {
 	__u64 arrived_ns; /* read: the operation's first byte was in the receive queue */
 	__u64 time_ns;    /* of the read or write */
 	__u64 position;   /* payload bytes that this direction carried before this operation */
+	__u32 number;     /* of this record in its direction, from 1: a gap is a loss */
 	__u32 operation;  /* in this direction, from 1; parts of one operation have the same */
 	__u32 tid;
 	__u32 srtt_us;
 	__u32 retransmits;
 	__u32 out_of_order;
 	__u32 frames_bytes;
+	__u32 reserved;
 };
 
 enum hs_process_event {
@@ -244,7 +246,7 @@ struct hs_shared {
 
 _Static_assert(sizeof(struct hs_side_record) == 296, "layout shared with TypeScript");
 _Static_assert(sizeof(struct hs_message_record) == 96, "layout shared with TypeScript");
-_Static_assert(sizeof(struct hs_frames_record) == 72, "layout shared with TypeScript");
+_Static_assert(sizeof(struct hs_frames_record) == 80, "layout shared with TypeScript");
 _Static_assert(sizeof(struct hs_frame) == 16, "layout shared with TypeScript");
 _Static_assert(sizeof(struct hs_process_record) == 96, "layout shared with TypeScript");
 

@@ -98,7 +98,7 @@ export function generate(objectPath: string): string {
       `export const ${upper(name)} = {`,
       `  size: ${struct.size},`,
     );
-    for (const member of struct.members ?? [])
+    for (const member of (struct.members ?? []).filter(({ name }) => name !== '(anon)'))
       out.push(`  ${camel(member.name)}: ${member.bits_offset / 8},`);
     out.push('} as const;');
   }

@@ -169,7 +169,7 @@ export const MESSAGE_RECORD = {
 
 /** Byte offsets of struct hs_frames_record. */
 export const FRAMES_RECORD = {
-  size: 72,
+  size: 80,
   kind: 0,
   flags: 4,
   connection: 8,
@@ -177,12 +177,14 @@ export const FRAMES_RECORD = {
   arrivedNs: 24,
   timeNs: 32,
   position: 40,
-  operation: 48,
-  tid: 52,
-  srttUs: 56,
-  retransmits: 60,
-  outOfOrder: 64,
-  framesBytes: 68,
+  number: 48,
+  operation: 52,
+  tid: 56,
+  srttUs: 60,
+  retransmits: 64,
+  outOfOrder: 68,
+  framesBytes: 72,
+  reserved: 76,
 } as const;
 
 /** Byte offsets of struct hs_frame. */
@@ -214,8 +216,6 @@ export const CONNECTION = {
   outstanding: 356,
   peerPlace: 360,
   reserved: 364,
-  requests: 368,
-  answers: 448,
   headRequests: 528,
   connectRequests: 536,
 } as const;
@@ -430,6 +430,7 @@ export interface FramesRecord {
   arrivedNs: number;
   timeNs: number;
   position: number;
+  number: number;
   operation: number;
   tid: number;
   srttUs: number;
@@ -449,11 +450,12 @@ export function readFramesRecord({ u32 }: RingMemory, at: number): FramesRecord 
     arrivedNs: u64(u32, w + 6),
     timeNs: u64(u32, w + 8),
     position: u64(u32, w + 10),
-    operation: u32[w + 12] as number,
-    tid: u32[w + 13] as number,
-    srttUs: u32[w + 14] as number,
-    retransmits: u32[w + 15] as number,
-    outOfOrder: u32[w + 16] as number,
-    framesBytes: u32[w + 17] as number,
+    number: u32[w + 12] as number,
+    operation: u32[w + 13] as number,
+    tid: u32[w + 14] as number,
+    srttUs: u32[w + 15] as number,
+    retransmits: u32[w + 16] as number,
+    outOfOrder: u32[w + 17] as number,
+    framesBytes: u32[w + 18] as number,
   };
 }
