@@ -17,8 +17,8 @@ export const HEADERS: ReadonlySet<string> = new Set([
 ]);
 
 /** Of one header's value, in bytes; the rest is cut off. */
-const MAX_VALUE_BYTES = 1024;
-const MAX_PATH_BYTES = 2048;
+export const MAX_VALUE_BYTES = 1024;
+export const MAX_PATH_BYTES = 2048;
 
 /** What is kept of a message's head. Strings are empty where the head has none. */
 export interface Head {
