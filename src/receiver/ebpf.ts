@@ -14,6 +14,7 @@ import {
 } from '../records.gen.ts';
 import { createClock, monotonicNs } from './clock.ts';
 import { createMessages } from './http1/messages.ts';
+import { createStreams } from './http2/streams.ts';
 import { type KernelRecord, RECEIVER_KIND } from './kernel-record.ts';
 import { preflight } from './preflight.ts';
 import { type Counters, loadProbes, type Probes } from './probes.ts';
@@ -79,6 +80,7 @@ export function createEbpfReceiver(
   const quiet = createQuietExchanges();
   const targets = config.targets.map(withRealPath);
   const messages = createMessages();
+  const streams = createStreams();
   const watched = new Map<number, WatchedProcess>();
   const unreadable: ProcessName[] = [];
   let probes: Probes | undefined;
@@ -157,6 +159,7 @@ export function createEbpfReceiver(
 
   function onSide(record: SideRecord): void {
     for (const message of messages.leftBy(record)) emit(message);
+    for (const message of streams.leftBy(record)) emit(message);
     emit(quiet.reconcile(record));
   }
 
@@ -169,6 +172,10 @@ export function createEbpfReceiver(
         case KIND.MESSAGE: {
           const message = messages.push(memory, offset);
           if (message) emit(message);
+          return;
+        }
+        case KIND.FRAMES: {
+          for (const message of streams.push(memory, offset)) emit(message);
           return;
         }
         case KIND.PROCESS:
@@ -244,6 +251,7 @@ export function createEbpfReceiver(
       const { memory, places } = loaded.connections();
       for (const record of quiet.closed(memory, places)) onSide(record);
       for (const message of messages.flush()) emit(message);
+      for (const message of streams.flush()) emit(message);
       emit(clock());
       lastCounters = {
         ...loaded.counters(),

@@ -1,4 +1,4 @@
-/** Bits of each octet's code (RFC 7541, appendix B), by length; of one length they are in order. The last is EOS. */
+/* RFC 7541, appendix B, a digit in base 36 each. */
 const CODE_BITS =
   'd n s s s s s s s o u s s u s s s s s s s s u s s s s s s s s s ' + // 0x00
   '6 a a c d 6 8 b a a 8 b 8 6 6 6 5 5 5 6 6 6 6 6 6 6 7 8 f 6 c a ' + // 0x20
@@ -9,6 +9,11 @@ const CODE_BITS =
   'q q k j m n m p q q q r r q o p j l q r r q r o l l q q s r r r ' + // 0xc0
   'k o k l m l l n m m p p o o q n q r q q r r r r r s r r r r r q ' + // 0xe0
   'u';
+
+/** Bits of each octet's code, and of EOS's; the codes count up by length, and by octet where that is the same. */
+export const CODE_LENGTHS: readonly number[] = CODE_BITS.split(' ').map((digit) =>
+  Number.parseInt(digit, 36),
+);
 
 const EOS = 256;
 const SHORTEST_BITS = 5;
@@ -28,13 +33,12 @@ build();
 
 /** Octets are bits' ends in a tree; its inner nodes are the states, the root is 0. */
 function build(): void {
-  const lengths = CODE_BITS.split(' ').map((digit) => Number.parseInt(digit, 36));
   const tree: [number, number][] = [[-1, -1]];
   const leaf = (symbol: number): number => -2 - symbol;
   let code = 0;
   for (let bits = SHORTEST_BITS; bits <= LONGEST_BITS; bits++) {
     code *= 2;
-    for (const [symbol, length] of lengths.entries()) {
+    for (const [symbol, length] of CODE_LENGTHS.entries()) {
       if (length !== bits) continue;
       let node = 0;
       for (let bit = bits - 1; bit > 0; bit--) {
