@@ -1,0 +1,103 @@
+import type { RingMemory } from '../../src/native/ring.ts';
+import { FRAME_TYPE } from '../../src/receiver/http2/frame.ts';
+import { FRAME, FRAME_MARKS, FRAMES_RECORD } from '../../src/records.gen.ts';
+
+const HEADER_BYTES = 9;
+const { DATA, HEADERS, RST_STREAM, PUSH_PROMISE, GOAWAY, CONTINUATION } = FRAME_TYPE;
+const TOLD: readonly number[] = [DATA, HEADERS, RST_STREAM, PUSH_PROMISE, GOAWAY, CONTINUATION];
+const KEPT: Readonly<Record<number, number>> = {
+  [HEADERS]: 1e9,
+  [PUSH_PROMISE]: 1e9,
+  [CONTINUATION]: 1e9,
+  [RST_STREAM]: 4,
+  [GOAWAY]: 8,
+};
+
+/** A frame as it is on the wire, RFC 9113 section 4.1. */
+export function frame(type: number, flags: number, stream: number, payload: Uint8Array): Buffer {
+  const header = Buffer.alloc(HEADER_BYTES);
+  header.writeUIntBE(payload.length, 0, 3);
+  header[3] = type;
+  header[4] = flags;
+  header.writeUInt32BE(stream, 5);
+  return Buffer.concat([header, payload]);
+}
+
+/** struct hs_frame and what it keeps. */
+export interface Entry {
+  readonly length: number;
+  readonly stream: number;
+  readonly type: number;
+  readonly flags: number;
+  readonly marks: number;
+  readonly kept: Uint8Array;
+}
+
+/** What the kernel tells of a direction's bytes that come in these pieces: entries by piece. */
+export function entriesOf(pieces: readonly Uint8Array[], maxBlockBytes = 16_384): Entry[][] {
+  const bytes = Buffer.concat(pieces);
+  const pieceEnds: number[] = [];
+  for (const piece of pieces) pieceEnds.push((pieceEnds.at(-1) ?? 0) + piece.length);
+  const entries: Entry[][] = pieces.map(() => []);
+  let left = maxBlockBytes;
+  for (let at = 0; at + HEADER_BYTES <= bytes.length; ) {
+    const length = bytes.readUIntBE(at, 3);
+    const [type, flags] = [bytes[at + 3] as number, bytes[at + 4] as number];
+    const stream = bytes.readUInt32BE(at + 5) & 0x7fffffff;
+    const start = at + HEADER_BYTES;
+    const end = start + length;
+    if (type !== CONTINUATION) left = maxBlockBytes;
+    const keptEnd = start + Math.min(length, KEPT[type] ?? 0, left);
+    left -= keptEnd - start;
+    for (const [piece, pieceEnd] of pieceEnds.entries()) {
+      const pieceStart = pieceEnds[piece - 1] ?? 0;
+      const begins = start > pieceStart && start <= pieceEnd;
+      const ends = end > pieceStart && end <= pieceEnd;
+      const kept = bytes.subarray(Math.max(start, pieceStart), Math.min(keptEnd, pieceEnd));
+      if (!TOLD.includes(type) || (!begins && !ends && kept.length === 0)) continue;
+      const isCut = ends && type in KEPT && type !== RST_STREAM && type !== GOAWAY && keptEnd < end;
+      const marks =
+        (begins ? FRAME_MARKS.BEGINS : 0) |
+        (ends ? FRAME_MARKS.ENDS : 0) |
+        (isCut ? FRAME_MARKS.TRUNCATED : 0);
+      entries[piece]?.push({ length, stream, type, flags, marks, kept });
+    }
+    at = end;
+  }
+  return entries;
+}
+
+export type FramesFields = Partial<
+  Record<Exclude<keyof typeof FRAMES_RECORD, 'size' | 'framesBytes'>, number>
+>;
+
+/** A record as the ring holds it, at byte 8. */
+export function framesInRing(fields: FramesFields, entries: readonly Entry[]): RingMemory {
+  return framesOfBytes(fields, Buffer.concat(entries.flatMap((entry) => [structOf(entry), entry.kept])));
+}
+
+export function framesOfBytes(
+  fields: FramesFields,
+  frames: Uint8Array,
+  framesBytes = frames.length,
+): RingMemory {
+  const bytes = new Uint8Array((8 + FRAMES_RECORD.size + frames.length + 7) & ~7);
+  const view = new DataView(bytes.buffer);
+  for (const [name, value] of Object.entries(fields)) {
+    view.setUint32(8 + FRAMES_RECORD[name as keyof FramesFields], value, true);
+  }
+  view.setUint32(8 + FRAMES_RECORD.framesBytes, framesBytes, true);
+  bytes.set(frames, 8 + FRAMES_RECORD.size);
+  return { u8: bytes, u16: new Uint16Array(bytes.buffer), u32: new Uint32Array(bytes.buffer) };
+}
+
+function structOf({ length, stream, type, flags, marks, kept }: Entry): Buffer {
+  const struct = Buffer.alloc(FRAME.size);
+  struct.writeUInt32LE(length, FRAME.length);
+  struct.writeUInt32LE(stream, FRAME.stream);
+  struct.writeUInt16LE(kept.length, FRAME.kept);
+  struct[FRAME.type] = type;
+  struct[FRAME.flags] = flags;
+  struct[FRAME.marks] = marks;
+  return struct;
+}
