@@ -182,7 +182,8 @@ export function createHpackDecoder(): HpackDecoder {
 
   function forget(): void {
     clear();
-    limit = Math.min(limit, INITIAL_TABLE_BYTES);
+    /* Of what may have changed unseen the usual is assumed: no encoder in use adds an entry that is too long. */
+    limit = INITIAL_TABLE_BYTES;
     capacity = MAX_TABLE_BYTES;
   }
 
@@ -262,8 +263,9 @@ export function createHpackDecoder(): HpackDecoder {
       default: {
         const { headers } = block;
         const before = headers[listed];
-        if (before === undefined) headers[listed] = value;
-        else if (listed === 'tracestate' && before.length + value.length < MAX_VALUE_BYTES) {
+        const isList = listed === 'tracestate'; // sent in as many fields as its sender likes
+        if (before === undefined || (isList && before === '')) headers[listed] = value;
+        else if (isList && value !== '' && before.length + value.length < MAX_VALUE_BYTES) {
           headers[listed] = `${before},${value}`;
         }
       }
