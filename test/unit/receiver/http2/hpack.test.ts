@@ -329,12 +329,19 @@ describe("against Node's own HTTP/2", () => {
         const fields = byNode[at];
         if (!fields) continue;
         if (at >= 2) taken++;
-        assert.deepEqual(read, kept(fields), `seed ${seed}, block ${at}`);
+        assert.deepEqual(withoutMalformed(read), kept(fields), `seed ${seed}, block ${at}`);
       }
     }
     assert.ok(taken > HOSTILE_SESSIONS / 8, `${taken}`);
   });
 });
+
+/** Node passes over fields whose value holds control characters; to us they are as good as others. */
+function withoutMalformed(block: HeaderBlock): HeaderBlock {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are meant
+  const isGood = ([, value]: [string, string]): boolean => !/[\x00-\x08\x0a-\x1f\x7f]/.test(value);
+  return { ...block, headers: Object.fromEntries(Object.entries(block.headers).filter(isGood)) };
+}
 
 function mutated(random: () => number, block: Buffer): Buffer {
   const at = Math.floor(random() * block.length);
