@@ -71,9 +71,14 @@ export type FramesFields = Partial<
   Record<Exclude<keyof typeof FRAMES_RECORD, 'size' | 'framesBytes'>, number>
 >;
 
+/** What follows struct hs_frames_record. */
+export function bytesOf(entries: readonly Entry[]): Buffer {
+  return Buffer.concat(entries.flatMap((entry) => [structOf(entry), entry.kept]));
+}
+
 /** A record as the ring holds it, at byte 8. */
 export function framesInRing(fields: FramesFields, entries: readonly Entry[]): RingMemory {
-  return framesOfBytes(fields, Buffer.concat(entries.flatMap((entry) => [structOf(entry), entry.kept])));
+  return framesOfBytes(fields, bytesOf(entries));
 }
 
 export function framesOfBytes(

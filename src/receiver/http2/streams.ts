@@ -88,8 +88,6 @@ export interface Streams {
 /** At most `maxConnections` are remembered; the oldest is given up for a newer one. */
 export function createStreams(maxConnections = MAX_CONNECTIONS): Streams {
   const connections = new Map<number, Connection>();
-  /** A connection up to this number, when it is seen again, has lost its past. */
-  let givenUp = 0;
   const part: FramePart = { length: 0, stream: 0, type: 0, flags: 0, marks: 0, start: 0, end: 0 };
   let given: HttpMessageRecord[] = [];
 
@@ -97,15 +95,10 @@ export function createStreams(maxConnections = MAX_CONNECTIONS): Streams {
     const known = connections.get(id);
     if (known) return known;
     const connection = createConnection(id);
-    if (id <= givenUp) {
-      connection.requests.blocks.forget();
-      connection.answers.blocks.forget();
-    }
     if (connections.size >= maxConnections) {
       for (const oldest of connections.values()) {
         giveAll(oldest);
         connections.delete(oldest.id);
-        givenUp = Math.max(givenUp, oldest.id);
         break;
       }
     }

@@ -3,9 +3,15 @@ import { describe, test } from 'node:test';
 import { FRAME_FLAGS, FRAME_TYPE } from '../../../../src/receiver/http2/frame.ts';
 import { createStreams, type Streams } from '../../../../src/receiver/http2/streams.ts';
 import type { HttpMessageRecord } from '../../../../src/receiver/kernel-record.ts';
-import { FRAMES_FLAGS, MESSAGE_FLAGS, SIDE_FLAGS } from '../../../../src/records.gen.ts';
+import { FRAME_MARKS, FRAMES_FLAGS, MESSAGE_FLAGS, SIDE_FLAGS } from '../../../../src/records.gen.ts';
 import { createHpackEncoder, type Field, type HpackEncoder } from '../../../harness/hpack-encoder.ts';
-import { entriesOf, type FramesFields, frame, framesInRing } from '../../../harness/http2-frames.ts';
+import {
+  type Entry,
+  entriesOf,
+  type FramesFields,
+  frame,
+  framesInRing,
+} from '../../../harness/http2-frames.ts';
 import { createRandom } from '../../../harness/random.ts';
 import { sideRecord } from '../../../harness/side-record.ts';
 
@@ -151,6 +157,20 @@ describe('a reset', () => {
   });
 });
 
+test('what comes late, on a stream that is over, is nothing', () => {
+  const { client, server, streams } = open();
+  client.send(client.headers(3, GET, END_STREAM));
+  server.send(server.headers(3, OK, END_STREAM));
+  for (const stream of [1, 2, 3]) {
+    client.send(client.headers(stream, GET), data(stream, 5), reset(stream, CANCEL));
+    server.send(server.headers(stream, OK), data(stream, 5, END_STREAM), reset(stream, CANCEL));
+  }
+  assert.deepEqual(
+    streams.flush().map(({ stream, number, flags }) => [stream, number, flags]),
+    [],
+  );
+});
+
 describe('header blocks', () => {
   const whole = (pieces: (client: Sender) => Buffer[]): HttpMessageRecord | undefined => {
     const { client, server } = open();
@@ -269,6 +289,39 @@ describe('joined in mid-life', () => {
     const [request] = server.send(server.headers(3, OK, END_STREAM));
     assert.deepEqual([request?.method, request?.number], ['GET', 2]);
     assert.deepEqual(flagsOf(streams.flush()), [HEAD_TRUNCATED]);
+  });
+});
+
+describe('where a record is lost', () => {
+  test('amid a header block, of that block nothing is read behind it', () => {
+    const { client, streams, server } = open();
+    const block = Buffer.concat(GET.map((field) => client.encoder.field(field, 'not added')));
+    const [first, , last] = entriesOf([
+      frame(HEADERS, END_HEADERS, 1, block).subarray(0, 12),
+      frame(HEADERS, END_HEADERS, 1, block).subarray(12, 30),
+      frame(HEADERS, END_HEADERS, 1, block).subarray(30),
+    ]);
+    for (const entries of [first, last]) {
+      streams.push(framesInRing({ connection: 7 }, entries ?? []), 8);
+    }
+    client.send(client.headers(3, GET, END_STREAM));
+    const [next] = server.send(server.headers(3, OK, END_STREAM));
+    const [request] = streams.flush();
+    assert.equal((request?.flags ?? 0) & HEAD_TRUNCATED, HEAD_TRUNCATED);
+    assert.deepEqual(request?.headers, {});
+    assert.equal(next?.path, '/a');
+  });
+
+  test('with the end of one frame and the beginning of the next', () => {
+    const { streams } = open();
+    const headers = { length: 100, stream: 1, type: HEADERS, flags: END_HEADERS };
+    const { BEGINS, ENDS } = FRAME_MARKS;
+    const push = (entry: Omit<Entry, 'kept'>, kept: Uint8Array = Buffer.alloc(0)) =>
+      streams.push(framesInRing({ connection: 7 }, [{ ...entry, kept }]), 8);
+    push({ ...headers, marks: BEGINS }, Buffer.from([0x82]));
+    push({ ...headers, type: CONTINUATION, length: 99, marks: ENDS }, Buffer.alloc(99, 0x84));
+    const [request] = streams.flush();
+    assert.deepEqual([request?.flags, request?.path], [HEAD_TRUNCATED, '']);
   });
 });
 
