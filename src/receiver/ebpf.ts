@@ -80,7 +80,8 @@ export function createEbpfReceiver(
   const quiet = createQuietExchanges();
   const targets = config.targets.map(withRealPath);
   const messages = createMessages();
-  const streams = createStreams();
+  /* Twice: of those that have ended the last record may still be in the ring. */
+  const streams = createStreams(2 * config.maxConnections);
   const watched = new Map<number, WatchedProcess>();
   const unreadable: ProcessName[] = [];
   let probes: Probes | undefined;

@@ -244,9 +244,9 @@ export function createStreams(maxConnections = MAX_CONNECTIONS): Streams {
   function takePart(message: Unfinished, state: FramesRecord): void {
     const { operation } = state;
     const isNew = operation > message.operation;
-    /* Those amid a frame carried nothing else, and are not told of. */
-    if (isNew)
-      message.record.operations += part.marks & FRAME_MARKS.BEGINS ? 1 : operation - message.operation;
+    /* Operations amid a frame carried nothing else, and are not told of. */
+    const passed = part.marks & FRAME_MARKS.BEGINS ? 1 : operation - message.operation;
+    if (isNew) message.record.operations += passed;
     message.operation = operation;
     message.record.peer = state.peer;
     message.record.srttUs = state.srttUs;
@@ -270,7 +270,7 @@ export function createStreams(maxConnections = MAX_CONNECTIONS): Streams {
       const connection = connectionOf(record.connection);
       const direction = record.flags & FRAMES_FLAGS.ANSWER ? connection.answers : connection.requests;
       if (record.flags & FRAMES_FLAGS.JOINED) lose(connection, direction);
-      if (connection.isBroken) return NOTHING;
+      if (connection.isBroken) return taken();
       const end = Math.min(at + FRAMES_RECORD.size + record.framesBytes, u8.length);
       for (let next = at + FRAMES_RECORD.size; next + FRAME.size <= end; next = part.end) {
         readPart(u8, next, part);
@@ -304,8 +304,8 @@ const messageOf = (stream: Stream | undefined, { isAnswer }: Direction): Unfinis
 /** Header blocks of this direction are missing, or the end of a frame is. */
 function lose(connection: Connection, direction: Direction): void {
   const { blocks } = direction;
-  const message =
-    blocks.open === undefined ? undefined : messageOf(connection.streams.get(blocks.open), direction);
+  const open = direction.isPromise ? undefined : blocks.open;
+  const message = open === undefined ? undefined : messageOf(connection.streams.get(open), direction);
   if (message) {
     message.hasHead = true;
     message.record.flags |= MESSAGE_FLAGS.HEAD_TRUNCATED;
