@@ -1,10 +1,14 @@
 import type { RingMemory } from '../../src/native/ring.ts';
-import { FRAME_TYPE } from '../../src/receiver/http2/frame.ts';
+import { FRAME_FLAGS, FRAME_TYPE } from '../../src/receiver/http2/frame.ts';
 import { FRAME, FRAME_MARKS, FRAMES_RECORD } from '../../src/records.gen.ts';
 
 const HEADER_BYTES = 9;
+const MAX_KEPT = 4096;
+const { BEGINS, ENDS, TRUNCATED } = FRAME_MARKS;
+const { END_STREAM } = FRAME_FLAGS;
 const { DATA, HEADERS, RST_STREAM, PUSH_PROMISE, GOAWAY, CONTINUATION } = FRAME_TYPE;
 const TOLD: readonly number[] = [DATA, HEADERS, RST_STREAM, PUSH_PROMISE, GOAWAY, CONTINUATION];
+const BLOCKS: readonly number[] = [HEADERS, PUSH_PROMISE, CONTINUATION];
 const KEPT: Readonly<Record<number, number>> = {
   [HEADERS]: 1e9,
   [PUSH_PROMISE]: 1e9,
@@ -51,16 +55,21 @@ export function entriesOf(pieces: readonly Uint8Array[], maxBlockBytes = 16_384)
     left -= keptEnd - start;
     for (const [piece, pieceEnd] of pieceEnds.entries()) {
       const pieceStart = pieceEnds[piece - 1] ?? 0;
-      const begins = start > pieceStart && start <= pieceEnd;
-      const ends = end > pieceStart && end <= pieceEnd;
-      const kept = bytes.subarray(Math.max(start, pieceStart), Math.min(keptEnd, pieceEnd));
-      if (!TOLD.includes(type) || (!begins && !ends && kept.length === 0)) continue;
-      const isCut = ends && type in KEPT && type !== RST_STREAM && type !== GOAWAY && keptEnd < end;
-      const marks =
-        (begins ? FRAME_MARKS.BEGINS : 0) |
-        (ends ? FRAME_MARKS.ENDS : 0) |
-        (isCut ? FRAME_MARKS.TRUNCATED : 0);
-      entries[piece]?.push({ length, stream, type, flags, marks, kept });
+      let begins = start > pieceStart && start <= pieceEnd;
+      const stop = Math.min(end, pieceEnd);
+      for (let from = Math.max(start, pieceStart); from < stop || begins; ) {
+        const to = type === DATA ? stop : Math.min(stop, from + MAX_KEPT);
+        const kept = bytes.subarray(from, Math.max(from, Math.min(keptEnd, to)));
+        const ends = to === end;
+        const isCut = BLOCKS.includes(type) && to > keptEnd;
+        const endIsTold = ends && (type !== DATA || flags & END_STREAM);
+        if (TOLD.includes(type) && (begins || kept.length > 0 || isCut || endIsTold)) {
+          const marks = (begins ? BEGINS : 0) | (ends ? ENDS : 0) | (isCut ? TRUNCATED : 0);
+          entries[piece]?.push({ length, stream, type, flags, marks, kept });
+        }
+        begins = false;
+        from = to;
+      }
     }
     at = end;
   }

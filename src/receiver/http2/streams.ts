@@ -47,8 +47,10 @@ interface Stream {
 /** What goes one way on a connection. */
 interface Direction {
   readonly isAnswer: boolean;
+  /** The last record's. */
+  number: number;
   readonly blocks: HeaderBlocks;
-  /** The frame that has begun and is not over: type and stream. */
+  /** The frame that has begun and is not over as far as is told: type and stream. */
   type: number | undefined;
   stream: number;
   /** Its error code as far as it has come, and the bytes of it. */
@@ -123,7 +125,9 @@ export function createStreams(maxConnections = MAX_CONNECTIONS): Streams {
     const continues = part.type === FRAME_TYPE.CONTINUATION;
     if (begins) {
       const inBlock = continues ? part.stream : undefined;
-      if (direction.type !== undefined || blocks.open !== inBlock) lose(connection, direction);
+      /* The end of a DATA frame is told only where it is the stream's. */
+      const isUnfinished = direction.type !== undefined && direction.type !== FRAME_TYPE.DATA;
+      if (isUnfinished || blocks.open !== inBlock) lose(connection, direction);
       /* The beginning of its block is not known, nor to which message it belongs. */
       if (continues && blocks.open === undefined) return;
       direction.stream = part.stream;
@@ -151,9 +155,9 @@ export function createStreams(maxConnections = MAX_CONNECTIONS): Streams {
     const message = messageOf(stream, direction);
     if (!stream || !message || isOver(message)) return;
     count(message, record);
-    if (!(part.marks & FRAME_MARKS.ENDS)) return;
-    message.record.bodyBytes += part.length;
-    if (part.flags & FRAME_FLAGS.END_STREAM) endMessage(connection, stream, message);
+    if (part.marks & FRAME_MARKS.BEGINS) message.record.bodyBytes += part.length;
+    const isLast = part.marks & FRAME_MARKS.ENDS && part.flags & FRAME_FLAGS.END_STREAM;
+    if (isLast) endMessage(connection, stream, message);
   }
 
   function onHeaders(
@@ -233,12 +237,10 @@ export function createStreams(maxConnections = MAX_CONNECTIONS): Streams {
     give(connection, stream);
   }
 
-  /** Bytes and operations that a part of a frame adds to its message. */
+  /** What a part of a frame adds to its message; all bytes with the first, for it may be the only one that is told. */
   function count(message: Unfinished, record: FramesRecord): void {
     takePart(message, record);
-    const { marks, length } = part;
-    if (marks & FRAME_MARKS.BEGINS) message.record.bytes += FRAME_HEADER_BYTES;
-    if (marks & FRAME_MARKS.ENDS) message.record.bytes += length;
+    if (part.marks & FRAME_MARKS.BEGINS) message.record.bytes += FRAME_HEADER_BYTES + part.length;
   }
 
   function takePart(message: Unfinished, state: FramesRecord): void {
@@ -253,7 +255,7 @@ export function createStreams(maxConnections = MAX_CONNECTIONS): Streams {
     message.record.retransmits = state.retransmits;
     message.record.outOfOrder = state.outOfOrder;
     if (state.flags & FRAMES_FLAGS.ALONE) message.record.flags |= MESSAGE_FLAGS.ALONE;
-    if (part.marks & FRAME_MARKS.ENDS) message.record.lastNs = state.timeNs;
+    message.record.lastNs = state.timeNs;
   }
 
   function taken(): readonly HttpMessageRecord[] {
@@ -269,7 +271,10 @@ export function createStreams(maxConnections = MAX_CONNECTIONS): Streams {
       const record = readFramesRecord(memory, at);
       const connection = connectionOf(record.connection);
       const direction = record.flags & FRAMES_FLAGS.ANSWER ? connection.answers : connection.requests;
-      if (record.flags & FRAMES_FLAGS.JOINED) lose(connection, direction);
+      const isNext = record.number === direction.number + 1;
+      const isJoined = direction.number === 0 && record.flags & FRAMES_FLAGS.JOINED;
+      if (!isNext || isJoined) lose(connection, direction);
+      direction.number = record.number;
       if (connection.isBroken) return taken();
       const end = Math.min(at + FRAMES_RECORD.size + record.framesBytes, u8.length);
       for (let next = at + FRAMES_RECORD.size; next + FRAME.size <= end; next = part.end) {
@@ -352,6 +357,7 @@ function createConnection(id: number): Connection {
 function createDirection(isAnswer: boolean): Direction {
   return {
     isAnswer,
+    number: 0,
     blocks: createHeaderBlocks(),
     type: undefined,
     stream: 0,

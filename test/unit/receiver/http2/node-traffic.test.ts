@@ -69,8 +69,10 @@ test("every request and answer of Node's own client and server", async () => {
   const streams = createStreams();
   const given: HttpMessageRecord[] = [];
   const read = (pieces: readonly Buffer[], flags: number): void => {
-    for (const [operation, entries] of entriesOf(pieces).entries()) {
-      given.push(...streams.push(framesInRing({ connection: 1, operation, flags }, entries), 8));
+    const records = entriesOf(pieces).filter((entries) => entries.length > 0);
+    for (const [index, entries] of records.entries()) {
+      const fields = { connection: 1, number: index + 1, operation: index + 1, flags };
+      given.push(...streams.push(framesInRing(fields, entries), 8));
     }
   };
   const [first = Buffer.alloc(0), ...rest] = up.pieces;

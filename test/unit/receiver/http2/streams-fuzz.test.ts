@@ -123,16 +123,12 @@ function pieces(random: Random, bytes: Buffer): Buffer[] {
 }
 
 function push(streams: Streams, sent: readonly Buffer[], fields: FramesFields): HttpMessageRecord[] {
-  return entriesOf(sent).flatMap((entries, operation) =>
-    entries.length === 0
-      ? []
-      : [
-          ...streams.push(
-            framesInRing({ ...fields, operation: operation + 1, timeNs: operation }, entries),
-            8,
-          ),
-        ],
-  );
+  let number = 0;
+  return entriesOf(sent).flatMap((entries, operation) => {
+    if (entries.length === 0) return [];
+    const own = { ...fields, number: ++number, operation: operation + 1, timeNs: operation };
+    return [...streams.push(framesInRing(own, entries), 8)];
+  });
 }
 
 /** The messages that a connection carries, without what depends on how it is cut. */
@@ -188,10 +184,12 @@ test('any frames: nothing fails, nothing that is not listed is kept, other conne
     const flags = (isAnswer ? FRAMES_FLAGS.ANSWER : 0) | (random() < 0.1 ? FRAMES_FLAGS.JOINED : 0);
     const given: HttpMessageRecord[] = [];
     const operations = entriesOf(pieces(random, broken(random, wire)));
+    let number = 0;
     for (const [operation, entries] of operations.entries()) {
-      const isLost = random() < 0.05;
-      if (isLost || entries.length === 0) continue;
-      const fields = { connection, flags, operation, timeNs: n };
+      if (entries.length === 0) continue;
+      if (random() < 0.95) number++; // or else it is one that came before
+      if (random() < 0.05) continue;
+      const fields = { connection, flags, number, operation, timeNs: n };
       const bytes = bytesOf(entries);
       const framesBytes = random() < 0.1 ? below(random, 2 ** 32) : bytes.length;
       const inRing = framesOfBytes(fields, random() < 0.1 ? broken(random, bytes) : bytes, framesBytes);
