@@ -28,8 +28,6 @@ enum hs_frame_type { /* section 6 */
 	HS_CONTINUATION = 9,
 };
 
-#define HS_END_STREAM 1
-
 enum hs_framing_state {
 	HS_FRAME_HEADER,
 	HS_FRAME_PAYLOAD,
@@ -205,8 +203,7 @@ static __always_inline void take_payload(struct hs_frame_scan *scan)
 		__u8 marks = ends ? HS_FRAME_ENDS : 0;
 		__u32 kept = kept_of(f, n, &marks);
 
-		/* The end of a DATA frame by itself matters only where the stream ends with it. */
-		if (w->begins || kept || marks & HS_FRAME_TRUNCATED || (ends && (f->type != HS_DATA || f->flags & HS_END_STREAM)))
+		if (w->begins || ends || kept || marks & HS_FRAME_TRUNCATED)
 			add_frame(scan, kept, marks);
 	}
 	w->position += n;
@@ -333,6 +330,7 @@ static __always_inline __u64 follow_frames(struct hs_connection *connection, str
 	__u32 zero = 0;
 	struct hs_frames *w = bpf_map_lookup_elem(&frames, &zero);
 	const struct tcp_sock *tp = tcp_of(sk);
+	struct hs_framing *f = requests ? &connection->request_frames : &connection->answer_frames;
 	struct hs_side_record *side = &connection->record;
 	bool written = requests != (side->role == HS_DOWNSTREAM);
 
@@ -341,7 +339,7 @@ static __always_inline __u64 follow_frames(struct hs_connection *connection, str
 	w->record.kind = HS_KIND_FRAMES;
 	w->record.flags = (requests ? 0 : HS_FRAMES_ANSWER) | (written ? HS_FRAMES_WRITTEN : 0) |
 			  (connection->chained ? 0 : HS_FRAMES_ALONE) |
-			  (side->flags & HS_PREEXISTING ? HS_FRAMES_JOINED : 0);
+			  (side->flags & HS_PREEXISTING && !f->records ? HS_FRAMES_JOINED : 0);
 	w->record.connection = side->connection;
 	w->record.peer = side->peer;
 	w->record.arrived_ns = arrived_ns;

@@ -1,5 +1,13 @@
 import type { ExchangeKey, Hop } from './hop.ts';
-import { answerStart, answerTotal, isUnchained, requestStart, requestTotal, type Side } from './side.ts';
+import {
+  answerStart,
+  answerTotal,
+  isStream,
+  isUnchained,
+  requestStart,
+  requestTotal,
+  type Side,
+} from './side.ts';
 
 /** How long a hop waits for the hop that called it, in nanoseconds of the records' clock. */
 const WAIT_NS = 5_000_000_000;
@@ -162,8 +170,8 @@ export function createChain(emit: (hop: Hop) => void): Chain {
  */
 function causal(hop: Hop, d: Side, range: Range): Hop {
   const { firstWriteNs, lastReadNs } = range;
-  const answered =
-    requestTotal(d) === range.requestEnd && answerTotal(d) === range.answerEnd && lastReadNs > 0;
+  const whole = isStream(d) || (requestTotal(d) === range.requestEnd && answerTotal(d) === range.answerEnd);
+  const answered = whole && lastReadNs > 0;
   const notBefore = (ns: number): number => (ns === 0 ? 0 : Math.max(ns, firstWriteNs));
   const notAfter = (ns: number): number => (answered ? Math.min(ns, lastReadNs) : ns);
   if (d.arrivedNs >= firstWriteNs && d.lastWriteNs <= notAfter(d.lastWriteNs)) return hop;
@@ -184,6 +192,7 @@ const rootOf = ({ rootSide }: Range): Pick<Hop, 'rootSide'> => (rootSide ? { roo
 
 /** The exchange that carried the first byte: of the request, or of the answer where there is no request. */
 function findRange(known: readonly Range[] | undefined, d: Side): Range | undefined {
+  if (isStream(d)) return known?.find(({ key }) => key.exchange === d.exchange);
   const request = requestStart(d);
   const answer = answerStart(d);
   return requestTotal(d) > request

@@ -11,9 +11,11 @@ import { createContentPairs } from './content.ts';
 import { createDuplex, type Duplex } from './duplex.ts';
 import type { Hop, Pairing } from './hop.ts';
 import { createHttpSides, isSameRequest, shareHeads } from './http-sides.ts';
+import { createHttp2Sides } from './http2-sides.ts';
 import { createPair, type Pair, type PairedExchange } from './pair.ts';
 import { carriesEnd, carriesSetUp, isComplete } from './set-up-and-end.ts';
-import { hasEnded, hasExchange, isDownstream, isPreexisting, type Side } from './side.ts';
+import { hasEnded, hasExchange, isDownstream, isPreexisting, isStream, type Side } from './side.ts';
+import { createStreamPairs } from './stream-pairs.ts';
 import { createAttempts, isAttempt } from './unpaired.ts';
 
 /** A full-duplex connection's exchange that nothing follows. */
@@ -71,6 +73,22 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
   const orphans = new Map<number, { record: Side; setUp: boolean; sinceNs: number }>();
   const attempts = createAttempts();
   const httpSides = createHttpSides(onSide);
+  const http2Sides = createHttp2Sides((side) => (isStream(side) ? onStream(side) : onSide(side)));
+  const streamPairs = createStreamPairs({
+    pair: (d, u) =>
+      give({
+        kind: 'exchange',
+        downstream: d,
+        upstream: u,
+        pairing: 'buffer',
+        setUp: carriesSetUp(d, u),
+        end: carriesEnd(d, u),
+      }),
+    apart(side, contradiction) {
+      if (contradiction) stats.contradictions++;
+      onStream({ ...side, peer: 0 });
+    },
+  });
   const content = createContentPairs({
     pair: ({ side, setUp }, upstream) => giveHalf(side, { upstream, pairing: 'content' }, setUp),
     apart({ side, setUp }, ambiguous) {
@@ -135,6 +153,15 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     if (content.add({ side: record, setUp })) return;
     if (hasEnded(record)) onUnpairedEnd(record, setUp);
     else giveHalf(record, {}, setUp);
+  }
+
+  function onStream(side: Side): void {
+    if (side.peer) {
+      streamPairs.add(side);
+      return;
+    }
+    const setUp = carriesSetUp(isDownstream(side) ? side : undefined, isDownstream(side) ? undefined : side);
+    if (!content.add({ side, setUp })) giveHalf(side, {}, setUp);
   }
 
   function tell(state: PairState, { downstream: d, upstream: u, overlapping }: PairedExchange): void {
@@ -247,6 +274,8 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
 
   function advance(nowNs: number): void {
     httpSides.advance(nowNs);
+    http2Sides.advance(nowNs);
+    streamPairs.advance(nowNs);
     content.advance(nowNs);
     settleOrphans(nowNs - UNPAIRED_WAIT_NS);
     for (const record of attempts.expire(nowNs - ATTEMPT_WAIT_NS))
@@ -274,13 +303,16 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
       attempts.size() +
       chain.size() +
       httpSides.size() +
+      http2Sides.size() +
+      streamPairs.size() +
       content.size(),
     push(record) {
       switch (record.kind) {
         case KIND.SIDE:
-          return httpSides.onSide(record);
+          if (!http2Sides.onSide(record)) httpSides.onSide(record);
+          return;
         case RECEIVER_KIND.HTTP_MESSAGE:
-          return httpSides.onMessage(record);
+          return (record.stream ? http2Sides : httpSides).onMessage(record);
         case RECEIVER_KIND.CLOCK:
           clock = record;
           return advance(record.monotonicNs);
@@ -295,7 +327,9 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
       }
     },
     flush(limit = Number.POSITIVE_INFINITY) {
-      if (!httpSides.flush(limit) || !content.flush(limit)) return false;
+      if (!httpSides.flush(limit) || !http2Sides.flush(limit)) return false;
+      streamPairs.flush();
+      if (!content.flush(limit)) return false;
       let count = 0;
       for (const [downstream, state] of pairs) {
         if (count++ === limit) return false;

@@ -17,6 +17,13 @@ export interface HttpExchange {
 export const isInterim = ({ statusCode }: HttpMessageRecord): boolean =>
   statusCode >= 100 && statusCode < 200 && statusCode !== 101;
 
+/** One of many exchanges that a connection carries at a time. */
+export const isStream = ({ http }: Side): boolean => ((http?.request ?? http?.answer)?.stream ?? 0) !== 0;
+
+/** When its stream was reset; 0 for never. */
+export const resetNs = ({ http }: Side): number =>
+  Math.max(http?.request?.resetNs ?? 0, http?.answer?.resetNs ?? 0);
+
 export const isDownstream = (record: SideRecord): boolean => record.role === ROLE.DOWNSTREAM;
 export const hasExchange = (record: SideRecord): boolean => (record.flags & SIDE_FLAGS.EXCHANGE) !== 0;
 export const hasEnded = (record: SideRecord): boolean => (record.flags & SIDE_FLAGS.ENDED) !== 0;

@@ -41,6 +41,8 @@ export interface HttpMessageRecord extends Omit<MessageRecord, 'kind' | 'headByt
   readonly stream: number;
   /** With MESSAGE_FLAGS.RESET, by what code its sender reset the stream (RFC 9113, section 7). */
   readonly errorCode: number;
+  /** When that was; 0 for never. */
+  readonly resetNs: number;
 }
 
 export type KernelRecord =

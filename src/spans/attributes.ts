@@ -44,7 +44,18 @@ export const ATTRIBUTES = {
     meaning: 'The same under the name that succeeds `peer.service`.',
   },
   'network.protocol.name': { on: ['hop', 'upstream'], type: 'string', meaning: '`http`, where it is.' },
-  'network.protocol.version': { on: ['hop', 'upstream'], type: 'string', meaning: '`1.0` or `1.1`' },
+  'network.protocol.version': { on: ['hop', 'upstream'], type: 'string', meaning: '`1.0`, `1.1` or `2`' },
+  'rpc.system.name': { on: ['hop', 'upstream'], type: 'string', meaning: '`grpc`' },
+  'rpc.method': {
+    on: ['hop', 'upstream'],
+    type: 'string',
+    meaning: 'Full name of the method, `package.Service/Method`; also the name of the span.',
+  },
+  'rpc.status_code': {
+    on: ['hop', 'upstream'],
+    type: 'string',
+    meaning: 'The status in the trailers, such as `OK` or `DEADLINE_EXCEEDED`.',
+  },
   'http.request.method': {
     on: ['hop', 'upstream'],
     type: 'string',

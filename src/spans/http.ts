@@ -1,5 +1,6 @@
 import type { Side } from '../correlate/side.ts';
 import type { Bag } from './hop-attributes.ts';
+import { fillGrpc, grpcMethod, isGrpc } from './rpc.ts';
 
 /** Methods that a span's name may hold: those of RFC 9110 and RFC 5789 (semantic conventions, HTTP spans). */
 const KNOWN_METHODS = new Set([
@@ -15,10 +16,15 @@ const KNOWN_METHODS = new Set([
 ]);
 const OTHER_METHOD = '_OTHER';
 
-/** A span's name by the semantic conventions: the method, or `HTTP` for one that is not well known. */
+/**
+ * A span's name by the semantic conventions: gRPC's full method, else HTTP's method, or `HTTP` for one that is not well
+ * known.
+ */
 export function httpName(side: Side): string | undefined {
   const method = side.http?.request?.method;
   if (!method) return undefined;
+  const call = grpcMethod(side);
+  if (call) return call;
   return KNOWN_METHODS.has(method) ? method : 'HTTP';
 }
 
@@ -28,14 +34,17 @@ function fillHttp(bag: Bag, side: Side): void {
   const version = request?.version || answer?.version;
   bag['network.protocol.name'] = 'http';
   if (version) bag['network.protocol.version'] = version;
-  if (request?.method) {
+  if (request?.method && !isGrpc(side)) {
     const known = KNOWN_METHODS.has(request.method);
     bag['http.request.method'] = known ? request.method : OTHER_METHOD;
     if (!known) bag['http.request.method_original'] = request.method;
   }
   const agent = request?.headers['user-agent'];
   if (agent) bag['user_agent.original'] = agent;
-  if (answer?.statusCode) bag['http.response.status_code'] = answer.statusCode;
+  /* A gRPC call that was answered at all has status 200. */
+  if (answer?.statusCode && !(isGrpc(side) && answer.statusCode === 200)) {
+    bag['http.response.status_code'] = answer.statusCode;
+  }
   const authority = request && splitAuthority(request.authority);
   if (authority) {
     bag['server.address'] = authority.address;
@@ -48,8 +57,12 @@ export function fillHttpServer(bag: Bag, side: Side): void {
   if (!side.http) return;
   fillHttp(bag, side);
   const { request } = side.http;
-  if (request?.path) bag['url.path'] = request.path;
-  if (request) bag['url.scheme'] = 'http';
+  if (isGrpc(side)) {
+    fillGrpc(bag, side, false);
+  } else if (request) {
+    if (request.path) bag['url.path'] = request.path;
+    bag['url.scheme'] = 'http';
+  }
   fillErrorType(bag, statusOf(side) >= 500, side);
 }
 
@@ -58,7 +71,8 @@ export function fillHttpClient(bag: Bag, side: Side): void {
   if (!side.http) return;
   fillHttp(bag, side);
   const { request } = side.http;
-  if (request?.path && request.authority) bag['url.full'] = `http://${request.authority}${request.path}`;
+  if (isGrpc(side)) fillGrpc(bag, side, true);
+  else if (request?.path && request.authority) bag['url.full'] = `http://${request.authority}${request.path}`;
   fillErrorType(bag, statusOf(side) >= 400, side);
 }
 

@@ -84,6 +84,8 @@ function isOld(u: SideRecord | undefined): boolean {
 /** What became of the hop; see `docs/outcomes.md` for Envoy's and HAProxy's words. */
 export function outcomeOf(hop: Hop): Outcome {
   const { downstream: d, upstream: u } = hop;
+  const reset = streamOutcome(d, u);
+  if (reset) return reset;
   if (!hop.end) return 'ok';
   if (hop.kind === 'connection') return 'idle_closed';
   const first = whoClosed(hop);
@@ -102,6 +104,18 @@ export function outcomeOf(hop: Hop): Outcome {
       return 'proxy_reset';
   }
 }
+
+/** An HTTP/2 stream that was reset (RFC 9113, section 5.4.2) says who did it, though its connections live on. */
+function streamOutcome(d: Side | undefined, u: Side | undefined): Outcome | undefined {
+  const { request, answer } = (d ?? u)?.http ?? {};
+  if (!isReset(request) && !isReset(answer)) return undefined;
+  if (isWhole(answer)) return 'ok';
+  if (isReset(u?.http?.answer)) return 'upstream_reset';
+  return d && isReset(request) ? 'client_aborted' : 'proxy_reset';
+}
+
+const isReset = (message: HttpMessageRecord | undefined): boolean =>
+  message !== undefined && (message.flags & MESSAGE_FLAGS.RESET) !== 0;
 
 /** `no_upstream` is said only where no attempt can have been made for this hop. */
 function withoutUpstream(hop: Hop, first: Leaving | undefined): Outcome {

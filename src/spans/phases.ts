@@ -1,5 +1,5 @@
 import type { Hop } from '../correlate/hop.ts';
-import { endNs, hasExchange, isAnswered } from '../correlate/side.ts';
+import { endNs, hasExchange, isAnswered, resetNs, type Side } from '../correlate/side.ts';
 import type { SideRecord } from '../records.gen.ts';
 
 /** The phases in the order in which an exchange goes through them, and the span that each stands under. */
@@ -69,7 +69,7 @@ export function timesOf(hop: Hop): HopTimes {
     if (u.writes > 1) add('request transfer', u.firstWriteNs, u.lastWriteNs);
     const asked = u.lastWriteNs || (connectsHere ? u.establishedNs : 0);
     const answered = u.arrivedNs || u.firstReadNs;
-    if (asked && (answered || hop.end)) {
+    if (asked && (answered || hop.end || resetNs(u))) {
       const until = isAnswered(u) ? answered : (upstream?.endNs ?? 0);
       add('upstream wait', Math.min(asked, until), until);
     }
@@ -95,10 +95,13 @@ function exchangeInterval(hop: Hop): Interval {
   return { startNs, endNs: Math.max(startNs, exchangeEnd(hop, main)) };
 }
 
-function exchangeEnd(hop: Hop, main: SideRecord): number {
+function exchangeEnd(hop: Hop, main: Side): number {
   const { downstream: d, upstream: u } = hop;
-  if (d && isAnswered(d)) return Math.max(d.lastWriteNs, d.lastReadNs, u?.lastReadNs ?? 0);
-  const moved = Math.max(main.lastReadNs, main.lastWriteNs, u?.lastReadNs ?? 0, u?.lastWriteNs ?? 0);
+  const reset = Math.max(d ? resetNs(d) : 0, u ? resetNs(u) : 0);
+  if (d && isAnswered(d)) return Math.max(d.lastWriteNs, d.lastReadNs, u?.lastReadNs ?? 0, reset);
+  const moved = Math.max(
+    ...[main.lastReadNs, main.lastWriteNs, u?.lastReadNs ?? 0, u?.lastWriteNs ?? 0, reset],
+  );
   if (!hop.end) return moved;
   return Math.max(moved, lastOf(d), d && u ? endNs(u) : lastOf(u));
 }
@@ -123,7 +126,7 @@ function lastOf(record: SideRecord | undefined): number {
   return Math.max(record.finReceivedNs, record.finSentNs, record.finSentNs ? 0 : record.closedNs);
 }
 
-function upstreamInterval(hop: Hop, u: SideRecord, whole: Interval): Interval {
+function upstreamInterval(hop: Hop, u: Side, whole: Interval): Interval {
   const connects = connectsWithin(hop, u);
   const startNs = connects
     ? u.synNs
@@ -135,7 +138,7 @@ function upstreamInterval(hop: Hop, u: SideRecord, whole: Interval): Interval {
     ? u.lastReadNs
     : hop.end
       ? endNs(u) || whole.endNs
-      : Math.max(u.lastWriteNs, startNs);
+      : Math.max(u.lastWriteNs, startNs, resetNs(u));
   return { startNs, endNs: Math.max(startNs, endedNs) };
 }
 

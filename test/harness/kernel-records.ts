@@ -62,7 +62,16 @@ export function makeHttpMessage(fields: Partial<HttpMessageRecord> = {}): HttpMe
   return {
     ...{ kind: RECEIVER_KIND.HTTP_MESSAGE, flags: MESSAGE_FLAGS.OVER, connection: 1, peer: 2, number: 1 },
     ...{ arrivedNs: 1000, firstNs: 2000, lastNs: 3000, bytes: 100, operations: 1 },
-    ...{ srttUs: 50, retransmits: 0, outOfOrder: 0, bodyBytes: 0, tid: 101, stream: 0, errorCode: 0 },
+    ...{
+      srttUs: 50,
+      retransmits: 0,
+      outOfOrder: 0,
+      bodyBytes: 0,
+      tid: 101,
+      stream: 0,
+      errorCode: 0,
+      resetNs: 0,
+    },
     ...{ method: 'GET', path: '/', authority: 'service.test:80', version: '1.1', statusCode: 0 },
     headers: { 'user-agent': 'harness', host: 'service.test:80' },
     ...fields,

@@ -73,5 +73,5 @@ function finish({ last, fragments }: Unfinished): HttpMessageRecord {
 }
 
 function toRecord({ kind: _, headBytes: __, ...record }: MessageRecord, head: Head): HttpMessageRecord {
-  return { kind: RECEIVER_KIND.HTTP_MESSAGE, ...record, stream: 0, errorCode: 0, ...head };
+  return { kind: RECEIVER_KIND.HTTP_MESSAGE, ...record, stream: 0, errorCode: 0, resetNs: 0, ...head };
 }

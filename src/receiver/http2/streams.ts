@@ -59,6 +59,8 @@ interface Direction {
   /** Of the header block that is open: its end is its stream's; it is a pushed request. */
   endsStream: boolean;
   isPromise: boolean;
+  /** When a GOAWAY announced the connection's end; 0 for never. */
+  goawayNs: number;
 }
 
 interface Connection {
@@ -76,7 +78,7 @@ interface Connection {
 
 /**
  * Requests and answers of HTTP/2 connections from the frames that the kernel tells of. Both messages of a stream are
- * given when both are over: the client may still reset the stream when its request has ended.
+ * given when both are over, the answer first: the client may still reset the stream when its request has ended.
  */
 export interface Streams {
   /** The record at byte `at`; messages of the streams that are over with it. */
@@ -114,8 +116,8 @@ export function createStreams(maxConnections = MAX_CONNECTIONS): Streams {
 
   function give(connection: Connection, stream: Stream): void {
     connection.streams.delete(stream.id);
-    if (stream.request) given.push(stream.request.record);
     if (stream.answer) given.push(stream.answer.record);
+    if (stream.request) given.push(stream.request.record);
   }
 
   function onPart(connection: Connection, direction: Direction, record: FramesRecord, u8: Uint8Array): void {
@@ -147,7 +149,7 @@ export function createStreams(maxConnections = MAX_CONNECTIONS): Streams {
         direction.codeBytes++;
       }
       if (ends) onReset(connection, direction, record);
-    }
+    } else if (part.type === FRAME_TYPE.GOAWAY && begins) direction.goawayNs ||= record.timeNs;
   }
 
   function onData(connection: Connection, direction: Direction, record: FramesRecord): void {
@@ -231,6 +233,7 @@ export function createStreams(maxConnections = MAX_CONNECTIONS): Streams {
       if (reset) {
         reset.record.flags |= MESSAGE_FLAGS.RESET;
         reset.record.errorCode = direction.code;
+        reset.record.resetNs = record.timeNs;
         if (!isOver(reset)) takePart(reset, record);
       }
     }
@@ -290,6 +293,7 @@ export function createStreams(maxConnections = MAX_CONNECTIONS): Streams {
       const connection = ended ? connections.get(side.connection) : undefined;
       if (!connection) return NOTHING;
       connections.delete(side.connection);
+      abandon(connection);
       giveAll(connection);
       return taken();
     },
@@ -317,6 +321,16 @@ function lose(connection: Connection, direction: Direction): void {
   }
   blocks.forget();
   direction.type = undefined;
+}
+
+/** Streams that are open when a connection ends of which the client took leave, by GOAWAY, were given up by it. */
+function abandon({ streams, requests }: Connection): void {
+  if (!requests.goawayNs) return;
+  for (const { request } of streams.values()) {
+    if (!request) continue;
+    request.record.flags |= MESSAGE_FLAGS.RESET;
+    request.record.resetNs = requests.goawayNs;
+  }
 }
 
 function readHead(message: Unfinished, block: HeaderBlock): void {
@@ -365,6 +379,7 @@ function createDirection(isAnswer: boolean): Direction {
     codeBytes: 0,
     endsStream: false,
     isPromise: false,
+    goawayNs: 0,
   };
 }
 
@@ -394,6 +409,7 @@ function createMessage(record: FramesRecord, stream: number, number: number): Un
       tid,
       stream,
       errorCode: 0,
+      resetNs: 0,
       method: '',
       path: '',
       authority: '',

@@ -33,6 +33,26 @@ const OK: Field[] = [
   ['content-type', 'application/grpc'],
 ];
 
+/** Of each stream the answer is given first; read with the request first. */
+function readable(messages: readonly HttpMessageRecord[]): HttpMessageRecord[] {
+  const isAnswer = ({ flags }: HttpMessageRecord): number => flags & ANSWER_MESSAGE;
+  return [...Map.groupBy(messages, ({ connection, stream }) => `${connection} ${stream}`).values()].flatMap(
+    (both) => {
+      if (both.length > 1) assert.ok(both[0] && isAnswer(both[0]), 'the answer comes first');
+      return both.toSorted((a, b) => isAnswer(a) - isAnswer(b));
+    },
+  );
+}
+
+function createReadable(maxConnections?: number): Streams {
+  const streams = createStreams(maxConnections);
+  return {
+    push: (memory, at) => readable(streams.push(memory, at)),
+    leftBy: (side) => readable(streams.leftBy(side)),
+    flush: () => readable(streams.flush()),
+  };
+}
+
 /** One direction of a connection: its encoder, and what the kernel makes of its bytes. */
 class Sender {
   readonly encoder: HpackEncoder;
@@ -70,7 +90,7 @@ class Sender {
 }
 
 function open(fields: FramesFields = {}) {
-  const streams = createStreams();
+  const streams = createReadable();
   const client = new Sender(streams, fields);
   const server = new Sender(streams, { ...fields, flags: (fields.flags ?? 0) | FRAMES_FLAGS.ANSWER });
   return { streams, client, server };
@@ -91,7 +111,16 @@ describe('a stream', () => {
     const [request, answer, ...more] = server.send(answerHead, data(1, 100), trailers);
     const common = { kind: 103, connection: 7, peer: 9, tid: 5, srttUs: 3, retransmits: 0, outOfOrder: 0 };
     assert.deepEqual(request, {
-      ...{ ...common, flags: OVER, stream: 1, number: 1, errorCode: 0, statusCode: 0, version: '2' },
+      ...{
+        ...common,
+        flags: OVER,
+        stream: 1,
+        number: 1,
+        errorCode: 0,
+        resetNs: 0,
+        statusCode: 0,
+        version: '2',
+      },
       ...{
         arrivedNs: 99,
         firstNs: 100,
@@ -103,7 +132,15 @@ describe('a stream', () => {
       ...{ method: 'GET', path: '/a', authority: 'a.test', headers: { 'x-request-id': 'r-1' } },
     });
     assert.deepEqual(answer, {
-      ...{ ...common, flags: OVER | ANSWER_MESSAGE, stream: 1, number: 1, errorCode: 0, statusCode: 200 },
+      ...{
+        ...common,
+        flags: OVER | ANSWER_MESSAGE,
+        stream: 1,
+        number: 1,
+        errorCode: 0,
+        resetNs: 0,
+        statusCode: 200,
+      },
       ...{ arrivedNs: 99, firstNs: 100, lastNs: 300, operations: 3, bodyBytes: 100, version: '2' },
       ...{ bytes: answerHead.length + 9 + 100 + trailers.length, method: '', path: '', authority: '' },
       headers: { 'content-type': 'application/grpc', 'grpc-status': '5' },
@@ -381,7 +418,7 @@ describe('a connection', () => {
   });
 
   test('of which there are too many is forgotten, and when it comes again, joined in mid-life', () => {
-    const streams = createStreams(2);
+    const streams = createReadable(2);
     const client = new Sender(streams);
     client.send(frame(HEADERS, END_HEADERS, 1, client.encoder.field(['x-request-id', 'r'], 'added')));
     const given = [8, 9].flatMap((connection) => {
