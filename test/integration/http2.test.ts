@@ -250,7 +250,7 @@ for (const http of [undefined, {}]) {
         hops.map(({ path, status, outcome }) => ({ path, status, outcome })),
         [
           { path: '/before', ...before },
-          { path: '/midst', status: 200, outcome: 'upstream_reset' },
+          { path: '/midst', status: 200, outcome: http ? 'proxy_reset' : 'upstream_reset' },
           { path: '/last', status: 200, outcome: 'ok' },
         ],
       );
