@@ -43,6 +43,10 @@ export const ERRORS = {
     exit: EXIT_ENVIRONMENT,
     meaning: 'hopspan runs without the rights it needs: root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN.',
   },
+  RECEIVER_START_FAILED: {
+    exit: EXIT_ENVIRONMENT,
+    meaning: 'A receiver cannot start: the address on which it should listen cannot be used.',
+  },
   RECORDING_INVALID: {
     exit: EXIT_USAGE,
     meaning: 'A recording of kernel records cannot be read, from its beginning or from some point on.',

@@ -1,5 +1,6 @@
 import type { ExporterStats } from '../exporter/exporter.ts';
 import type { EbpfReceiver } from '../receiver/ebpf.ts';
+import type { OtlpReceiver } from '../receiver/otlp/otlp.ts';
 import type { Logger } from '../telemetry/log.ts';
 
 /** One line for each receiver that is attached. */
@@ -17,6 +18,12 @@ export function logReady(receivers: readonly EbpfReceiver[], log: Logger): void 
     if (receiver.acceptHook) log.info(fields, 'ready');
     else log.warn({ ...fields, accept_hook: 'none, so accept waits count as read waits' }, 'ready');
   }
+}
+
+/** One line for each receiver of applications' spans. */
+export function logListening(receivers: readonly OtlpReceiver[], log: Logger): void {
+  for (const receiver of receivers)
+    log.info({ receiver: receiver.name, ...receiver.addresses() }, 'listening');
 }
 
 /** Losses are never silent: records that the kernel could not keep. */

@@ -1,7 +1,7 @@
 import { createService, type Service } from '../pipeline/service.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { readConfiguration } from './configuration.ts';
-import { logDroppedSpans, logLostRecords, logReady } from './report.ts';
+import { logDroppedSpans, logListening, logLostRecords, logReady } from './report.ts';
 import { exitSoon, SHUTDOWN_MS, untilSignalled } from './signals.ts';
 
 /** `hopspan run`: watches until it is told to end. @throws HopspanError */
@@ -19,6 +19,7 @@ export async function serve(service: Service, log: Logger, ended: Promise<unknow
     await service.shutdown(0);
     throw error;
   }
+  logListening(service.otlpReceivers, log);
   logReady(service.receivers, log);
   await ended;
   await service.shutdown(SHUTDOWN_MS);

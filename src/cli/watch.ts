@@ -3,6 +3,7 @@ import type { Config } from '../config/types.ts';
 import { consoleColor, consoleWidth } from '../exporter/console/console-exporter.ts';
 import { createSummary } from '../exporter/console/summary.ts';
 import { createService } from '../pipeline/service.ts';
+import { isForeign } from '../spans/foreign-span.ts';
 import { createLogger } from '../telemetry/log.ts';
 import { type ConfigurationOptions, targetsOf } from './configuration.ts';
 import { createOutput, type Output } from './output.ts';
@@ -29,7 +30,9 @@ export async function watch(options: WatchOptions): Promise<void> {
   const service = createService(config, {
     log,
     stdout: output,
-    ...(summary ? { observe: summary.add } : {}),
+    ...(summary
+      ? { observe: (spans) => summary.add(spans.flatMap((span) => (isForeign(span) ? [] : [span]))) }
+      : {}),
   });
   await serve(service, log, Promise.race([untilSignalled(), output.closed]));
   const lines = summary?.render({ width: consoleWidth(output), color: consoleColor('auto', output) }) ?? [];

@@ -1,13 +1,23 @@
 import { DEFAULT_OTLP_OPTIONS } from '../exporter/otlp/options.ts';
 import type { OtlpEnv } from './otel-env.ts';
 import { resolveEndpoint } from './otlp-rules.ts';
-import type { ParsedConsole, ParsedEbpf, ParsedFile, ParsedOtlp, ParsedTelemetry } from './schema.ts';
+import type {
+  ParsedConsole,
+  ParsedEbpf,
+  ParsedFile,
+  ParsedHopParent,
+  ParsedOtlp,
+  ParsedOtlpReceiver,
+  ParsedTelemetry,
+} from './schema.ts';
 import { buildTarget, KNOWN_PROXIES } from './targets.ts';
 import type {
   ConsoleExporterConfig,
   EbpfReceiverConfig,
   FileExporterConfig,
+  HopParentConfig,
   OtlpExporterConfig,
+  OtlpReceiverConfig,
   TelemetryConfig,
 } from './types.ts';
 
@@ -28,6 +38,25 @@ export function buildEbpf(
     idleTimeoutMs: parsed.idle_timeout,
     phaseFloorNs: parsed.phase_floor,
   };
+}
+
+const MIB = 1024 * 1024;
+
+export function buildOtlpReceiver(
+  name: string,
+  { protocols: { grpc, http } }: ParsedOtlpReceiver,
+): OtlpReceiverConfig {
+  return {
+    type: 'otlp',
+    name,
+    ...(grpc ? { grpc: { listen: grpc.endpoint, maxMessageBytes: grpc.max_recv_msg_size_mib * MIB } } : {}),
+    ...(http ? { http: { listen: http.endpoint, maxBodyBytes: http.max_request_body_size } } : {}),
+  };
+}
+
+export function buildHopParent(name: string, parsed: ParsedHopParent): HopParentConfig {
+  const { wait, remember, max_spans } = parsed;
+  return { type: 'hop_parent', name, waitMs: wait, rememberMs: remember, maxSpans: max_spans };
 }
 
 /**

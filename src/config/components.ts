@@ -11,7 +11,7 @@ import {
 import { didYouMean, found } from './mistakes.ts';
 import { listed } from './rules.ts';
 
-/** One entry of `receivers` or `exporters`: what stands before and after its colon. */
+/** One entry of `receivers`, `processors` or `exporters`: what stands before and after its colon. */
 export interface Component<Type extends string, Parsed> {
   readonly type: Type;
   readonly name: string;
@@ -35,7 +35,7 @@ export function componentType(name: string): string | undefined {
 /** Reads one section of components; those with mistakes are noted and left out. */
 export function readComponents<const Schemas extends Record<string, z.ZodType>>(
   check: Check,
-  sectionName: 'receivers' | 'exporters',
+  sectionName: 'receivers' | 'processors' | 'exporters',
   schemas: Schemas,
 ): ComponentOf<Schemas>[] {
   const types = Object.keys(schemas);
@@ -68,6 +68,9 @@ export function readComponents<const Schemas extends Record<string, z.ZodType>>(
 
 function componentsOf(check: Check, sectionName: string, types: string): Readonly<Record<string, unknown>> {
   const section = mappingAt(check, [sectionName]);
+  const place = check.document.placeOf([sectionName]);
+  const mayBeEmpty = sectionName === 'processors' && (section || !place || place.found === 'nothing');
+  if (mayBeEmpty) return section ?? {};
   if (section && Object.keys(section).length > 0) return section;
   if (section)
     mistakeAtKey(check, [sectionName], `found no entry in ${sectionName}, expected at least one of ${types}`);
@@ -81,17 +84,6 @@ function notAMapping(check: Check, path: readonly string[], expected: string): v
   if (!place || place.found === 'nothing')
     mistakeAtKey(check, path, `found nothing${name}, expected ${expected}`);
   else mistakeAtValue(check, path, `found ${place.found}${name}, expected ${expected}`);
-}
-
-/** Processors: the section is there for what is to come, but none exists yet. */
-export function refuseProcessors(check: Check): void {
-  const section = mappingAt(check, ['processors']);
-  const place = check.document.placeOf(['processors']);
-  if (place && !section && place.found !== 'nothing') notAMapping(check, ['processors'], 'a mapping');
-  for (const name of Object.keys(section ?? {})) {
-    const text = `found the unknown processor ${found(name)}, expected none (hopspan has no processors yet)`;
-    mistakeAtKey(check, ['processors', name], text);
-  }
 }
 
 /** Checks the keys of a mapping that must be there; false where it is not a mapping at all. */

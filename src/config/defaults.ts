@@ -34,6 +34,8 @@ export function defaultConfig(env: NodeJS.ProcessEnv, targets?: readonly Target[
   const named = resource.serviceName === undefined ? {} : { serviceName: resource.serviceName };
   const config = {
     receivers: [{ ...ebpf, targets: targets?.map((target) => ({ ...named, ...target })) ?? ebpf.targets }],
+    otlpReceivers: [],
+    processors: [],
     exporters,
     pipelines: [{ name: 'traces', receivers: ['ebpf'], processors: [], exporters: chosen }],
     telemetry: buildTelemetry(TELEMETRY.parse({})),

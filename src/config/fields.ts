@@ -40,6 +40,14 @@ export function section<const S extends z.core.$ZodLooseShape>(shape: S) {
   return z.preprocess((value) => typedOf(value) ?? {}, z.strictObject(shape, { error }));
 }
 
+/** As `section`, but absent it is undefined; null, it is there with its keys' defaults. */
+export function optionalSection<const S extends z.core.$ZodLooseShape>(shape: S) {
+  return z.preprocess(
+    (value) => (value === undefined ? undefined : (typedOf(value) ?? {})),
+    section(shape).optional(),
+  );
+}
+
 /** A list; absent or null it is undefined. */
 export function list<const T extends z.core.SomeType>(item: T, info: FieldInfo) {
   const schema = z.preprocess(typedOf, z.array(item, { error: info.accepts }).nullish());

@@ -1,14 +1,22 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { escapeControl } from '../telemetry/escape.ts';
-import { buildConsole, buildEbpf, buildFile, buildOtlp, buildTelemetry } from './build.ts';
+import {
+  buildConsole,
+  buildEbpf,
+  buildFile,
+  buildHopParent,
+  buildOtlp,
+  buildOtlpReceiver,
+  buildTelemetry,
+} from './build.ts';
 import { type Check, mappingAt, parsePart } from './check.ts';
-import { checkMapping, componentType, readComponents, refuseProcessors } from './components.ts';
+import { checkMapping, componentType, readComponents } from './components.ts';
 import { readDocument } from './document.ts';
 import { configInvalid, remarkLines } from './mistakes.ts';
 import { type OtlpEnv, readOtlpEnv, readPropagators, readResourceEnv } from './otel-env.ts';
-import { checkOtlp } from './otlp-checks.ts';
+import { checkOtlp, checkOtlpReceiver } from './otlp-checks.ts';
 import { readPipelines } from './pipelines.ts';
-import { EXPORTERS, RECEIVERS, TELEMETRY } from './schema.ts';
+import { EXPORTERS, PROCESSORS, RECEIVERS, TELEMETRY } from './schema.ts';
 import { checkTargets } from './targets.ts';
 import type { Config, ConfigWithWarnings, ExporterConfig } from './types.ts';
 
@@ -39,26 +47,34 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
   if (!checkMapping(check, [], ['receivers', 'exporters', 'service'], ['processors'])) return undefined;
   const receivers = readComponents(check, 'receivers', RECEIVERS);
   checkTargets(check);
+  const processors = readComponents(check, 'processors', PROCESSORS);
   const exporters = readComponents(check, 'exporters', EXPORTERS);
-  refuseProcessors(check);
   const hasService = checkMapping(check, ['service'], ['pipelines'], ['telemetry']);
   const pipelines = hasService ? readPipelines(check) : [];
   const telemetry = parsePart(check, TELEMETRY, mappingAt(check, ['service'])?.telemetry, [
     'service',
     'telemetry',
   ]);
-  const used = (role: 'receivers' | 'exporters') => new Set(pipelines.flatMap((pipeline) => pipeline[role]));
-  const [usedReceivers, usedExporters] = [used('receivers'), used('exporters')];
+  const used = (role: 'receivers' | 'processors' | 'exporters', { name }: { name: string }) =>
+    pipelines.some((pipeline) => pipeline[role].includes(name));
   const otlpEnv = someOtlpNeedsEnv(check) ? readOtlpEnv(env, check.mistakes) : {};
   const resource = readResourceEnv(env, check.mistakes);
   const propagators = readPropagators(env, check.mistakes);
+  const ofRecords = receivers.filter((receiver) => receiver.type === 'ebpf');
+  const ofSpans = receivers.filter((receiver) => receiver.type === 'otlp');
+  const otlpReceivers = ofSpans.map(({ name, parsed }) => buildOtlpReceiver(name, parsed));
+  for (const receiver of otlpReceivers) checkOtlpReceiver(check, receiver);
   const builtExporters = exporters.map((exporter) => buildExporter(check, exporter, otlpEnv));
   if (!telemetry || check.mistakes.length > 0) return undefined;
   return {
-    receivers: receivers
-      .filter(({ name }) => usedReceivers.has(name))
+    receivers: ofRecords
+      .filter((receiver) => used('receivers', receiver))
       .map(({ name, parsed }) => buildEbpf(name, parsed, resource.serviceName)),
-    exporters: builtExporters.filter(({ name }) => usedExporters.has(name)),
+    otlpReceivers: otlpReceivers.filter((receiver) => used('receivers', receiver)),
+    processors: processors
+      .filter((processor) => used('processors', processor))
+      .map(({ name, parsed }) => buildHopParent(name, parsed)),
+    exporters: builtExporters.filter((exporter) => used('exporters', exporter)),
     pipelines,
     telemetry: buildTelemetry(telemetry),
     resourceAttributes: resource.attributes,

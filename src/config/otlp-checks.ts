@@ -1,6 +1,6 @@
 import { type Check, mistakeAtKey, pathName, warnAtKey } from './check.ts';
 import type { ParsedOtlp } from './schema.ts';
-import type { OtlpExporterConfig } from './types.ts';
+import type { OtlpExporterConfig, OtlpReceiverConfig } from './types.ts';
 
 /** Checks of one OTLP exporter that concern more than one key. */
 export function checkOtlp(check: Check, parsed: ParsedOtlp, built: OtlpExporterConfig): void {
@@ -46,6 +46,22 @@ export function checkOtlp(check: Check, parsed: ParsedOtlp, built: OtlpExporterC
       check,
       [...path, 'endpoint'],
       'port 4318 is mostly OTLP over HTTP; hopspan speaks gRPC, mostly on port 4317',
+    );
+  }
+}
+
+/** A receiver without a protocol would receive nothing; one that is open to the network should be meant so. */
+export function checkOtlpReceiver(check: Check, built: OtlpReceiverConfig): void {
+  const path = ['receivers', built.name, 'protocols'];
+  if (!built.grpc && !built.http)
+    mistakeAtKey(check, path, `found no protocol for ${pathName(path)}, expected grpc, http or both`);
+  for (const protocol of ['grpc', 'http'] as const) {
+    const host = built[protocol]?.listen.host;
+    if (host === undefined || /^(127\.|::1$|localhost$)/i.test(host)) continue;
+    warnAtKey(
+      check,
+      [...path, protocol, 'endpoint'],
+      `anybody who can reach ${host} can send spans: the receiver asks for no credentials`,
     );
   }
 }

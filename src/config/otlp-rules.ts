@@ -1,5 +1,7 @@
+import { isIP } from 'node:net';
 import { parseEndpoint } from '../exporter/otlp/endpoint.ts';
 import { type Rule, textRule } from './rules.ts';
+import type { ListenAddress } from './types.ts';
 
 export const ENDPOINT_RULE: Rule<string> = {
   expected: 'http://HOST:PORT, https://HOST:PORT, HOST:PORT or unix:///PATH',
@@ -26,6 +28,17 @@ export function resolveEndpoint(
   if (address.startsWith('unix:')) return { endpoint, insecure: plainText };
   return { endpoint: `${plainText ? 'http' : 'https'}://${address}`, insecure: plainText };
 }
+
+export const LISTEN_RULE: Rule<ListenAddress> = {
+  expected: 'HOST:PORT to listen on, such as 127.0.0.1:4317, 0.0.0.0:4317 or [::1]:4317',
+  parse: (value) => {
+    const [, v6, name, digits] = /^(?:\[([0-9a-f:.]+)\]|([\w.-]+)):(\d{1,5})$/i.exec(String(value)) ?? [];
+    const port = Number(digits);
+    if (!(port <= 65_535) || (v6 !== undefined && isIP(v6) !== 6)) return undefined;
+    const host = v6 ?? name;
+    return host === undefined ? undefined : { host, port };
+  },
+};
 
 /** gRPC over HTTP/2, "Custom-Metadata": names in lower case on the wire, `grpc-` is the protocol's own. */
 export const HEADER_NAME_RULE = textRule(

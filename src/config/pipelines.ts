@@ -76,7 +76,7 @@ function checkReferences(check: Check, path: readonly string[], role: Role, name
 }
 
 function warnOfUnused(check: Check, pipelines: readonly PipelineConfig[]): void {
-  for (const role of ['receivers', 'exporters'] as const) {
+  for (const role of ROLES) {
     const used = new Set(pipelines.flatMap((pipeline) => pipeline[role]));
     for (const name of Object.keys(mappingAt(check, [role]) ?? {})) {
       if (used.has(name)) continue;

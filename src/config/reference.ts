@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { FIELD_INFO } from './fields.ts';
-import { EXPORTERS, PIPELINE, RECEIVERS, TELEMETRY } from './schema.ts';
+import { EXPORTERS, PIPELINE, PROCESSORS, RECEIVERS, TELEMETRY } from './schema.ts';
 
 export interface ReferenceRow {
   readonly key: string;
@@ -23,6 +23,7 @@ export function configReference(): ReferenceSection[] {
     }));
   return [
     ...components('receivers', RECEIVERS),
+    ...components('processors', PROCESSORS),
     ...components('exporters', EXPORTERS),
     { title: 'service.pipelines.traces', rows: rowsOf(PIPELINE, '') },
     { title: 'service.telemetry', rows: rowsOf(TELEMETRY, '') },

@@ -3,6 +3,7 @@ import { list, optional, required, section } from './fields.ts';
 import { FILE_RULE } from './otlp-rules.ts';
 import { durationMsRule, durationNsRule, integerRule, oneOfRule, type Rule, textRule } from './rules.ts';
 import { OTLP } from './schema-otlp.ts';
+import { OTLP_RECEIVER } from './schema-receiver-otlp.ts';
 import { EXECUTABLE_RULE, PATH_RULE, PID_RULE, PORT_RULE, SERVICE_NAME_RULE } from './target-rules.ts';
 
 const RING_MINIMUM = 65_536;
@@ -74,6 +75,27 @@ const EBPF = section({
   ),
 });
 
+const HOP_PARENT = section({
+  wait: optional(
+    durationMsRule('0s', '1m'),
+    2_000,
+    '2s',
+    "How long an application's SERVER span waits for the hops of its trace.",
+  ),
+  remember: optional(
+    durationMsRule('0s', '10m'),
+    30_000,
+    '30s',
+    "How long hops are remembered for applications' spans that come later. SDKs send every 5 s by default.",
+  ),
+  max_spans: optional(
+    integerRule(1, 1_000_000, 'spans'),
+    20_480,
+    '20480',
+    "The most spans that wait, and the most of hops' that are remembered; above it the oldest go.",
+  ),
+});
+
 const CONSOLE = section({
   color: optional(
     oneOfRule('auto', 'always', 'never'),
@@ -133,10 +155,13 @@ export const TELEMETRY = section({
 });
 
 /** The components that exist, by the type that stands before the `/` of their names. */
-export const RECEIVERS = { ebpf: EBPF };
+export const RECEIVERS = { ebpf: EBPF, otlp: OTLP_RECEIVER };
+export const PROCESSORS = { hop_parent: HOP_PARENT };
 export const EXPORTERS = { otlp: OTLP, console: CONSOLE, file: FILE };
 
 export type ParsedEbpf = z.infer<typeof EBPF>;
+export type ParsedOtlpReceiver = z.infer<typeof OTLP_RECEIVER>;
+export type ParsedHopParent = z.infer<typeof HOP_PARENT>;
 export type ParsedOtlp = z.infer<typeof OTLP>;
 export type ParsedConsole = z.infer<typeof CONSOLE>;
 export type ParsedFile = z.infer<typeof FILE>;

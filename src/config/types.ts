@@ -1,4 +1,5 @@
 import type { OtlpOptions } from '../exporter/otlp/options.ts';
+import type { HopParentOptions } from '../processor/hop-parent.ts';
 import type { PropagatorName } from './otel-env.ts';
 
 export type { PropagatorName };
@@ -53,7 +54,29 @@ export interface FileExporterConfig {
   readonly path: string;
 }
 
-export type ReceiverConfig = EbpfReceiverConfig;
+/** Where a server listens. */
+export interface ListenAddress {
+  /** A name or an IP address, without brackets. */
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+}
+
+export interface OtlpReceiverConfig {
+  readonly type: 'otlp';
+  readonly name: string;
+  /** OTLP/gRPC; at least one of the two is there. */
+  readonly grpc?: { readonly listen: ListenAddress; readonly maxMessageBytes: number };
+  /** OTLP/HTTP. */
+  readonly http?: { readonly listen: ListenAddress; readonly maxBodyBytes: number };
+}
+
+export interface HopParentConfig extends HopParentOptions {
+  readonly type: 'hop_parent';
+  readonly name: string;
+}
+
+export type ProcessorConfig = HopParentConfig;
 export type ExporterConfig = OtlpExporterConfig | ConsoleExporterConfig | FileExporterConfig;
 
 export interface PipelineConfig {
@@ -74,8 +97,12 @@ export interface TelemetryConfig {
 
 /** What hopspan was told to do, complete: every default is filled in. */
 export interface Config {
-  /** Those that a pipeline uses; what is defined and unused is left out. */
-  readonly receivers: readonly ReceiverConfig[];
+  /** Those that give kernel records and that a pipeline uses; what is defined and unused is left out. */
+  readonly receivers: readonly EbpfReceiverConfig[];
+  /** Those that give applications' spans and that a pipeline uses. */
+  readonly otlpReceivers: readonly OtlpReceiverConfig[];
+  /** Those that a pipeline uses. */
+  readonly processors: readonly ProcessorConfig[];
   /** Those that a pipeline uses. */
   readonly exporters: readonly ExporterConfig[];
   readonly pipelines: readonly PipelineConfig[];

@@ -1,5 +1,5 @@
 import type { ExporterConfig } from '../config/types.ts';
-import type { HopSpan } from '../spans/hop-span.ts';
+import type { PipelineSpan } from '../spans/foreign-span.ts';
 import { type ConsoleStream, createConsoleExporter } from './console/console-exporter.ts';
 import type { Exporter } from './exporter.ts';
 import { createFileExporter } from './file/file-exporter.ts';
@@ -10,7 +10,7 @@ export interface ExporterDeps {
   readonly log: ExporterLog;
   readonly stdout: ConsoleStream;
   /** Sees every batch that goes to an exporter. */
-  readonly observe?: (spans: readonly HopSpan[]) => void;
+  readonly observe?: (spans: readonly PipelineSpan[]) => void;
 }
 
 /** Makes the exporter that a configuration names; nothing is opened before its `start`. */
@@ -26,6 +26,7 @@ export function createExporter(config: ExporterConfig, deps: ExporterDeps): Expo
     },
     shutdown: (timeoutMs) => exporter.shutdown(timeoutMs),
     stats: () => exporter.stats(),
+    capacity: exporter.capacity,
   };
 }
 

@@ -1,4 +1,4 @@
-import type { HopSpan } from '../spans/hop-span.ts';
+import type { PipelineSpan } from '../spans/foreign-span.ts';
 
 /** Counts of one exporter since its start; spans, not batches. */
 export interface ExporterStats {
@@ -15,8 +15,10 @@ export interface Exporter {
   /** Takes what can fail early (open the file, make the client); rejects with a `HopspanError`. */
   start(): Promise<void>;
   /** Takes over one batch; never blocks and never throws: what cannot be kept is counted as dropped. */
-  export(spans: readonly HopSpan[]): void;
+  export(spans: readonly PipelineSpan[]): void;
   /** Sends what waits, for at most `timeoutMs` milliseconds, then closes. */
   shutdown(timeoutMs: number): Promise<void>;
   stats(): ExporterStats;
+  /** The most spans that may wait; those on top of it are dropped. */
+  readonly capacity: number;
 }

@@ -1,4 +1,14 @@
-import type { Attributes, AttributeValue, HopSpan, HrTime, SpanKind } from '../spans/hop-span.ts';
+import { toOtlpJsonText } from '../otlp/json.ts';
+import { otlpMessage, RESOURCE_SPANS, SCOPE_SPANS, SPAN } from '../otlp/schema.ts';
+import { type ForeignOrigin, type ForeignSpan, isForeign, type PipelineSpan } from '../spans/foreign-span.ts';
+import type {
+  Attributes,
+  AttributeValue,
+  HopResource,
+  HopSpan,
+  HrTime,
+  SpanKind,
+} from '../spans/hop-span.ts';
 import { INSTRUMENTATION_SCOPE } from './scope.ts';
 
 // OTLP/JSON is proto3's JSON mapping with ids in hexadecimal, enums as numbers and 64-bit integers as strings
@@ -71,16 +81,39 @@ function spanJson(span: HopSpan): string {
 }
 
 /** One ExportTraceServiceRequest as one line of OTLP/JSON, without the line's end. */
-export function toOtlpJson(spans: readonly HopSpan[]): string {
-  const byResource = new Map<HopSpan['resource'], string[]>();
+export function toOtlpJson(spans: readonly PipelineSpan[]): string {
+  const own = new Map<HopResource, string[]>();
+  const foreign = new Map<ForeignOrigin, string[]>();
   for (const span of spans) {
-    const list = byResource.get(span.resource);
-    if (list === undefined) byResource.set(span.resource, [spanJson(span)]);
-    else list.push(spanJson(span));
+    if (isForeign(span)) listIn(foreign, span.origin).push(foreignJson(span));
+    else listIn(own, span.resource).push(spanJson(span));
   }
-  const resourceSpans = Array.from(byResource, ([resource, list]) => {
+  const resourceSpans = Array.from(own, ([resource, list]) => {
     const attributes = attributesField(resource.attributes).slice(1);
     return `{"resource":{${attributes}},"scopeSpans":[{"scope":${SCOPE},"spans":[${list.join(',')}]}]}`;
   });
+  for (const [origin, list] of foreign) {
+    const scope = toOtlpJsonText(origin.scope, otlpMessage(SCOPE_SPANS));
+    const resource = toOtlpJsonText(origin.resource, otlpMessage(RESOURCE_SPANS));
+    const inScope = withMember(scope, `"spans":[${list.join(',')}]`);
+    resourceSpans.push(withMember(resource, `"scopeSpans":[${inScope}]`));
+  }
   return `{"resourceSpans":[${resourceSpans.join(',')}]}`;
+}
+
+function listIn<K>(lists: Map<K, string[]>, key: K): string[] {
+  const known = lists.get(key);
+  if (known) return known;
+  const list: string[] = [];
+  lists.set(key, list);
+  return list;
+}
+
+function foreignJson({ bytes }: ForeignSpan): string {
+  return toOtlpJsonText(bytes, otlpMessage(SPAN));
+}
+
+/** A JSON object with one member more. */
+function withMember(object: string, member: string): string {
+  return object === '{}' ? `{${member}}` : `${object.slice(0, -1)},${member}}`;
 }

@@ -3,6 +3,7 @@ import type { Config } from '../config/types.ts';
 import type { ExporterDeps } from '../exporter/create.ts';
 import type { ExporterStats } from '../exporter/exporter.ts';
 import { createEbpfReceiver, type EbpfReceiver } from '../receiver/ebpf.ts';
+import { createOtlpReceiver, type OtlpReceiver } from '../receiver/otlp/otlp.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { startMetrics } from '../telemetry/metrics.ts';
 import { createLossWarnings, LOOK_EVERY_MS } from './losses.ts';
@@ -24,6 +25,7 @@ export interface Service {
   /** From the front, so that everything complete gets out; takes at most `timeoutMs` for sending. May be called twice. */
   shutdown(timeoutMs: number): Promise<void>;
   readonly receivers: readonly EbpfReceiver[];
+  readonly otlpReceivers: readonly OtlpReceiver[];
   exporterStats(): ExporterStats[];
 }
 
@@ -31,6 +33,10 @@ export function createService(config: Config, deps: ServiceDeps): Service {
   const pipelines = createPipelines(config, deps);
   const receivers = config.receivers.map((receiver) =>
     createEbpfReceiver(receiver, pipelines.inputOf(receiver.name), pipelines.busy),
+  );
+
+  const otlpReceivers = config.otlpReceivers.map((receiver) =>
+    createOtlpReceiver(receiver, pipelines.spanInputOf(receiver.name)),
   );
 
   let endMetrics: (() => Promise<void>) | undefined;
@@ -45,8 +51,10 @@ export function createService(config: Config, deps: ServiceDeps): Service {
 
   return {
     receivers,
+    otlpReceivers,
     async start() {
       await pipelines.start();
+      for (const receiver of otlpReceivers) await receiver.start();
       for (const receiver of receivers) receiver.start();
       watchLosses();
       if (config.telemetry.metricsLevel === 'none') return;
@@ -59,7 +67,9 @@ export function createService(config: Config, deps: ServiceDeps): Service {
     async shutdown(timeoutMs) {
       const startedMs = performance.now();
       clearInterval(lossTimer);
-      await Promise.all(receivers.map((receiver) => receiver.stop(timeoutMs - LAST_SPANS_MS)));
+      await Promise.all(
+        [...receivers, ...otlpReceivers].map((receiver) => receiver.stop(timeoutMs - LAST_SPANS_MS)),
+      );
       const leftMs = timeoutMs - (performance.now() - startedMs) - (endMetrics ? METRICS_MS : 0);
       await pipelines.shutdown(Math.max(0, leftMs));
       if (endMetrics) await Promise.race([endMetrics(), setTimeout(METRICS_MS, undefined, { ref: false })]);

@@ -1,5 +1,4 @@
 import { type CorrelatorStats, createCorrelator } from '../correlate/correlator.ts';
-import type { Exporter } from '../exporter/exporter.ts';
 import { type KernelRecord, RECEIVER_KIND } from '../receiver/kernel-record.ts';
 import { createSpanBuilder, type SpanOptions } from '../spans/build.ts';
 import type { HopSpan } from '../spans/hop-span.ts';
@@ -7,7 +6,12 @@ import type { HopSpan } from '../spans/hop-span.ts';
 /** A batch is handed on when it has so many spans, or at the next clock record. */
 const BATCH_SPANS = 128;
 
-/** Records in, spans to every exporter: the pure middle of the house, and its batching. */
+/** Where the spans go. */
+export interface HopSink {
+  export(spans: readonly HopSpan[]): void;
+}
+
+/** Records in, spans to every sink: the pure middle of the house, and its batching. */
 export interface TracePipeline {
   push(record: KernelRecord): void;
   /** Completes what can be completed, for the end of the stream, and hands it on. */
@@ -15,7 +19,7 @@ export interface TracePipeline {
   readonly stats: Readonly<CorrelatorStats>;
 }
 
-export function createTracePipeline(exporters: readonly Exporter[], options: SpanOptions): TracePipeline {
+export function createTracePipeline(sinks: readonly HopSink[], options: SpanOptions): TracePipeline {
   const toSpans = createSpanBuilder(options);
   let batch: HopSpan[] = [];
   const correlator = createCorrelator((hop) => {
@@ -27,7 +31,7 @@ export function createTracePipeline(exporters: readonly Exporter[], options: Spa
     if (batch.length === 0) return;
     const spans = batch;
     batch = [];
-    for (const exporter of exporters) exporter.export(spans);
+    for (const sink of sinks) sink.export(spans);
   }
 
   return {

@@ -1,5 +1,5 @@
 /** Where an attribute stands. */
-export type AttributeSpan = 'hop' | 'upstream' | 'resource' | 'phase';
+export type AttributeSpan = 'hop' | 'upstream' | 'resource' | 'phase' | 'application';
 
 export interface AttributeMeaning {
   readonly on: readonly AttributeSpan[];
@@ -206,6 +206,11 @@ export const ATTRIBUTES = {
     on: ['hop'],
     type: 'double',
     meaning: 'Seconds from the first to the last answer byte written downstream.',
+  },
+  'hopspan.original_parent_span_id': {
+    on: ['application'],
+    type: 'string',
+    meaning: 'The parent that the span came with, before `hop_parent` put it under a hop.',
   },
   'service.name': { on: ['resource'], type: 'string', meaning: "Configured, else the executable's name." },
   'service.instance.id': { on: ['resource'], type: 'string', meaning: 'One per watched process.' },

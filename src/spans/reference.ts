@@ -6,6 +6,7 @@ export const SPANS_END = '<!-- up to here written by scripts/spans-reference.ts 
 const SECTIONS: readonly { title: string; on: AttributeSpan }[] = [
   { title: 'On the hop (SERVER)', on: 'hop' },
   { title: 'On the upstream span (CLIENT)', on: 'upstream' },
+  { title: "On an application's span that `hop_parent` moved", on: 'application' },
   { title: 'On the resource', on: 'resource' },
 ];
 

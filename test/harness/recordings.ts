@@ -3,6 +3,7 @@ import { createTracePipeline } from '../../src/pipeline/traces.ts';
 import type { KernelRecord } from '../../src/receiver/kernel-record.ts';
 import { readRecording } from '../../src/recording/read.ts';
 import { createRecordingWriter } from '../../src/recording/write.ts';
+import { isForeign } from '../../src/spans/foreign-span.ts';
 import type { HopSpan } from '../../src/spans/hop-span.ts';
 import type { FileSpan } from './hopspan.ts';
 
@@ -30,8 +31,9 @@ export function createCollector(): Exporter & { readonly spans: HopSpan[] } {
   return {
     spans,
     start: async () => {},
-    export: (batch) => void spans.push(...batch),
+    export: (batch) => void spans.push(...batch.flatMap((span) => (isForeign(span) ? [] : [span]))),
     shutdown: async () => {},
+    capacity: Number.POSITIVE_INFINITY,
     stats: () => ({ name: 'collector', accepted: count(), exported: count(), dropped: 0, waiting: 0 }),
   };
 }

@@ -1,10 +1,11 @@
-import type { HopSpan } from '../../spans/hop-span.ts';
+import { isForeign, type PipelineSpan } from '../../spans/foreign-span.ts';
 import { systemClock } from '../clock.ts';
 import { Counts, spanCount } from '../counts.ts';
 import type { Exporter, ExporterStats } from '../exporter.ts';
 import type { ExporterLog } from '../log.ts';
 import { toOtlpJson } from '../otlp-json.ts';
 import { Trouble } from '../trouble.ts';
+import { asHopSpan } from './foreign.ts';
 import { waterfall } from './waterfall.ts';
 
 export interface ConsoleOptions {
@@ -48,6 +49,7 @@ export function consoleColor(
 }
 
 class ConsoleExporter implements Exporter {
+  readonly capacity = QUEUE_SPANS;
   readonly #name: string;
   readonly #options: ConsoleOptions;
   readonly #stream: ConsoleStream;
@@ -71,7 +73,7 @@ class ConsoleExporter implements Exporter {
     this.#stream.on('error', () => {});
   }
 
-  export(spans: readonly HopSpan[]): void {
+  export(spans: readonly PipelineSpan[]): void {
     const { length } = spans;
     if (length === 0) return;
     this.#counts.accepted += length;
@@ -113,11 +115,12 @@ class ConsoleExporter implements Exporter {
     this.#trouble.note(why);
   }
 
-  #render(spans: readonly HopSpan[]): string {
+  #render(spans: readonly PipelineSpan[]): string {
     if (this.#options.format === 'json') return `${toOtlpJson(spans)}\n`;
+    const shown = spans.map((span) => (isForeign(span) ? asHopSpan(span) : span));
     const width = consoleWidth(this.#stream);
     const color = consoleColor(this.#options.color, this.#stream);
-    return `${waterfall(spans, { width, color }).join('\n')}\n\n`;
+    return `${waterfall(shown, { width, color }).join('\n')}\n\n`;
   }
 }
 

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { HopspanError } from '../../errors.ts';
-import type { HopSpan } from '../../spans/hop-span.ts';
+import type { PipelineSpan } from '../../spans/foreign-span.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { Counts, spanCount } from '../counts.ts';
 import type { Exporter, ExporterStats } from '../exporter.ts';
@@ -43,6 +43,7 @@ function startError(path: string, error: NodeJS.ErrnoException): HopspanError {
 }
 
 class FileExporter implements Exporter {
+  readonly capacity = QUEUE_SPANS;
   readonly #name: string;
   readonly #path: string;
   readonly #log: ExporterLog;
@@ -50,7 +51,7 @@ class FileExporter implements Exporter {
   readonly #counts = new Counts();
   readonly #trouble: Trouble;
   #handle: AppendHandle | undefined;
-  #queue: (readonly HopSpan[])[] = [];
+  #queue: (readonly PipelineSpan[])[] = [];
   #writing: Promise<void> | undefined;
   #failing = false;
   /** The last line was cut short by an error. */
@@ -80,7 +81,7 @@ class FileExporter implements Exporter {
     this.#pump();
   }
 
-  export(spans: readonly HopSpan[]): void {
+  export(spans: readonly PipelineSpan[]): void {
     if (spans.length === 0) return;
     const room = this.#closed ? 0 : QUEUE_SPANS - this.#counts.waiting;
     const taken = spans.length <= room ? spans : spans.slice(0, room);
@@ -108,8 +109,8 @@ class FileExporter implements Exporter {
     this.#trouble.note(why);
   }
 
-  #nextLine(): readonly HopSpan[] {
-    const spans: HopSpan[] = [];
+  #nextLine(): readonly PipelineSpan[] {
+    const spans: PipelineSpan[] = [];
     let batches = 0;
     while (batches < this.#queue.length && spans.length < LINE_SPANS)
       spans.push(...(this.#queue[batches++] ?? []));

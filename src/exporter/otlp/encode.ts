@@ -1,3 +1,4 @@
+import { type ForeignOrigin, isForeign, type PipelineSpan } from '../../spans/foreign-span.ts';
 import type { Attributes, AttributeValue, HopResource, HopSpan, SpanKind } from '../../spans/hop-span.ts';
 import { INSTRUMENTATION_SCOPE } from '../scope.ts';
 import { BYTES, FIXED32, FIXED64, ProtoWriter, tag, utf8Size, VARINT, varintSize } from './proto-writer.ts';
@@ -251,49 +252,80 @@ function scopeField(): Uint8Array {
   return writer.finish();
 }
 
+/** A ResourceSpans with one ScopeSpans in the making. */
+interface Part {
+  /** All fields of the ResourceSpans but its scope_spans. */
+  readonly head: Uint8Array;
+  /** All fields of the ScopeSpans but its spans. */
+  readonly scope: Uint8Array;
+  readonly spans: ProtoWriter;
+}
+
+/** A tag and a length. */
+const LENGTH_BYTES = 8;
+/** Buffers that are kept for the next request: there are few processes, but applications may have many libraries. */
+const MAX_SPARE = 16;
+const MAX_SPARE_BYTES = 256 * 1024;
+
 /**
  * Makes ExportTraceServiceRequests as protobuf, span by span: a span that waits to be sent waits as bytes, a third of
  * what the object takes and no work for the garbage collector.
  */
 export class RequestEncoder {
-  /** ScopeSpans.spans of each process. */
-  readonly #parts = new Map<HopResource, ProtoWriter>();
+  /** ScopeSpans.spans of each process, and of each library of an application. */
+  readonly #parts = new Map<HopResource | ForeignOrigin, Part>();
   #spare: ProtoWriter[] = [];
   /** Spans since the last `finish`. */
   count = 0;
+  /** Bytes that applications' spans take among them. */
+  bytes = 0;
 
-  add(span: HopSpan): void {
-    let part = this.#parts.get(span.resource);
-    if (part === undefined) {
-      part = this.#spare.pop() ?? new ProtoWriter();
-      this.#parts.set(span.resource, part);
-    }
-    writeSpan(part, span);
+  add(span: PipelineSpan): void {
     this.count++;
+    if (!isForeign(span)) {
+      writeSpan(this.#part(span.resource, () => resourceField(span.resource), SCOPE_FIELD).spans, span);
+      return;
+    }
+    const { origin, bytes } = span;
+    const part = this.#part(origin, () => origin.resource, origin.scope);
+    this.bytes += bytes.length;
+    part.spans.reserve(bytes.length + LENGTH_BYTES);
+    part.spans.byte(tag(2, BYTES));
+    part.spans.varint(bytes.length);
+    part.spans.bytes(bytes);
+  }
+
+  #part(key: HopResource | ForeignOrigin, head: () => Uint8Array, scope: Uint8Array): Part {
+    let part = this.#parts.get(key);
+    if (part === undefined) {
+      part = { head: head(), scope, spans: this.#spare.pop() ?? new ProtoWriter() };
+      this.#parts.set(key, part);
+    }
+    return part;
   }
 
   /** The request with the spans that were added; the next one begins empty. */
   finish(): Uint8Array<ArrayBuffer> {
-    const parts = Array.from(this.#parts, ([resource, spans]) => {
-      const inScope = SCOPE_FIELD.length + spans.pos;
-      const process = resourceField(resource);
-      const inResource = process.length + 1 + varintSize(inScope) + inScope;
-      return { process, spans, inScope, inResource, size: 1 + varintSize(inResource) + inResource };
+    const parts = Array.from(this.#parts.values(), ({ head, scope, spans }) => {
+      const inScope = scope.length + spans.pos;
+      const inResource = head.length + 1 + varintSize(inScope) + inScope;
+      return { head, scope, spans, inScope, inResource, size: 1 + varintSize(inResource) + inResource };
     });
     const request = new ProtoWriter(parts.reduce((sum, { size }) => sum + size, 0));
-    for (const { process, spans, inScope, inResource } of parts) {
+    for (const { head, scope, spans, inScope, inResource } of parts) {
       request.byte(tag(1, BYTES));
       request.varint(inResource);
-      request.bytes(process);
+      request.bytes(head);
       request.byte(tag(2, BYTES));
       request.varint(inScope);
-      request.bytes(SCOPE_FIELD);
+      request.bytes(scope);
       request.bytes(spans.written());
       spans.reset();
     }
-    this.#spare = parts.map(({ spans }) => spans);
+    this.#spare = this.bytes > MAX_SPARE_BYTES ? [] : parts.slice(0, MAX_SPARE).map(({ spans }) => spans);
     this.#parts.clear();
     this.count = 0;
+    this.bytes = 0;
     return request.written();
   }
 }

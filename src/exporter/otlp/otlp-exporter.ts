@@ -1,4 +1,4 @@
-import type { HopSpan } from '../../spans/hop-span.ts';
+import type { PipelineSpan } from '../../spans/foreign-span.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { Counts, spanCount } from '../counts.ts';
 import type { Exporter, ExporterStats } from '../exporter.ts';
@@ -30,6 +30,7 @@ async function connectByGrpc(options: OtlpOptions): Promise<OtlpClient> {
 }
 
 class OtlpExporter implements Exporter {
+  readonly capacity: number;
   readonly #name: string;
   readonly #options: OtlpOptions;
   readonly #log: ExporterLog;
@@ -53,6 +54,7 @@ class OtlpExporter implements Exporter {
   #shutdown: Promise<void> | undefined;
 
   constructor(name: string, options: OtlpOptions, deps: OtlpExporterDeps) {
+    this.capacity = options.queueSize;
     this.#name = name;
     this.#options = options;
     this.#log = deps.log;
@@ -68,7 +70,7 @@ class OtlpExporter implements Exporter {
     this.#pump();
   }
 
-  export(spans: readonly HopSpan[]): void {
+  export(spans: readonly PipelineSpan[]): void {
     const room = this.#phase === 'open' ? this.#options.queueSize - this.#counts.waiting : 0;
     const taken = Math.min(room, spans.length);
     this.#counts.accepted += spans.length;

@@ -1,9 +1,11 @@
-import type { HopSpan } from '../../spans/hop-span.ts';
+import { isForeign, type PipelineSpan } from '../../spans/foreign-span.ts';
 import type { Batch } from './batch.ts';
 import { RequestEncoder } from './encode.ts';
 
 /** Spans per request at most. */
 export const MAX_BATCH_SPANS = 512;
+/** Applications' spans may be long, and many servers take requests of 4 MiB at most. */
+const MAX_BATCH_BYTES = 2 * 1024 * 1024;
 
 /** Spans that wait as bytes, oldest first, cut into batches. The bound is the exporter's to keep. */
 export class SpanQueue {
@@ -13,9 +15,12 @@ export class SpanQueue {
   #open = new RequestEncoder();
 
   /** Takes the first `count` of these spans. */
-  add(spans: readonly HopSpan[], count: number): void {
+  add(spans: readonly PipelineSpan[], count: number): void {
     for (let n = 0; n < count; n++) {
-      this.#open.add(spans[n] as HopSpan);
+      const span = spans[n] as PipelineSpan;
+      if (this.#open.count > 0 && this.#open.bytes + bytesOf(span) > MAX_BATCH_BYTES)
+        this.#full.push(this.#closeOpen());
+      this.#open.add(span);
       if (this.#open.count === MAX_BATCH_SPANS) this.#full.push(this.#closeOpen());
     }
   }
@@ -46,4 +51,9 @@ export class SpanQueue {
     const { count } = this.#open;
     return { count, bytes: this.#open.finish(), firstSentMs: undefined };
   }
+}
+
+/** Of an application's span; hopspan's own are short. */
+function bytesOf(span: PipelineSpan): number {
+  return isForeign(span) ? span.bytes.length : 0;
 }

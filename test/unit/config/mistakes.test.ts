@@ -21,7 +21,7 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
   ['hello', '1:1: found "hello", expected a mapping with receivers, exporters and service'],
   [
     '{}',
-    '1:1: found nothing for receivers, expected a mapping with at least one of ebpf',
+    '1:1: found nothing for receivers, expected a mapping with at least one of ebpf or otlp',
     '1:1: found nothing for exporters, expected a mapping with at least one of otlp, console or file',
     '1:1: found nothing for service, expected a mapping with pipelines',
   ],
@@ -51,8 +51,8 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
   // Components
   [
     yaml({ receivers: '{ebf: , jaeger: }' }),
-    '1:13: found the unknown receiver "ebf", expected ebpf; did you mean "ebpf"?',
-    '1:20: found the unknown receiver "jaeger", expected ebpf',
+    '1:13: found the unknown receiver "ebf", expected ebpf or otlp; did you mean "ebpf"?',
+    '1:20: found the unknown receiver "jaeger", expected ebpf or otlp',
     '3:44: found the receiver "ebpf", which is not defined under receivers, expected ebf or jaeger; did you mean "ebf"?',
   ],
   [
@@ -65,21 +65,18 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
   ],
   [
     yaml({ receivers: '', exporters: '[]', more: 'processors: 5' }),
-    '1:1: found nothing for receivers, expected a mapping with at least one of ebpf',
+    '1:1: found nothing for receivers, expected a mapping with at least one of ebpf or otlp',
     '2:12: found a list for exporters, expected a mapping with at least one of otlp, console or file',
     '3:44: found the receiver "ebpf", which is not defined under receivers, expected none, as there is none',
     '3:63: found the exporter "console", which is not defined under exporters, expected none, as there is none',
-    '4:13: found 5 for processors, expected a mapping',
+    '4:13: found 5 for processors, expected a mapping with at least one of hop_parent',
   ],
   [
     yaml({ exporters: '{}' }).replace('[console]', '[]'),
     '2:1: found no entry in exporters, expected at least one of otlp, console or file',
     '3:51: found no exporter in service.pipelines.traces.exporters, expected at least one',
   ],
-  [
-    yaml({ more: 'processors: {batch: }' }),
-    '4:14: found the unknown processor "batch", expected none (hopspan has no processors yet)',
-  ],
+  [yaml({ more: 'processors: {batch: }' }), '4:14: found the unknown processor "batch", expected hop_parent'],
   [yaml({ exporters: '{console: 5}' }), '2:22: found 5 for exporters.console, expected a mapping'],
   // Receiver
   [ebpf('{targets: 5}'), '1:29: found 5 for receivers.ebpf.targets, expected a list of targets'],

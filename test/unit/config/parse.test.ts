@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { EbpfReceiverConfig, ExporterConfig } from '../../../src/config/types.ts';
+import type { EbpfReceiverConfig, ExporterConfig, OtlpReceiverConfig } from '../../../src/config/types.ts';
 import { parse, yaml, yamlWithExporter } from './harness.ts';
 
 const EXAMPLE = `receivers:
@@ -53,6 +53,8 @@ test('the documented shape, every default filled in', () => {
         phaseFloorNs: 0,
       },
     ],
+    otlpReceivers: [],
+    processors: [],
     exporters: [
       OTLP_DEFAULTS,
       { type: 'console', name: 'console', color: 'auto', format: 'waterfall' },
@@ -96,6 +98,61 @@ test('every key of the receiver has its unit', () => {
     [100, 65_536, 90_000, 50_000],
   );
   assert.equal(ebpf('{phase_floor: 0}').phaseFloorNs, 0);
+});
+
+/** The only receiver of applications' spans. */
+function otlpReceiver(value: string, warnings?: readonly string[]): OtlpReceiverConfig | undefined {
+  const text = yaml({
+    receivers: `{otlp: ${value}}`,
+    service: '{pipelines: {traces: {receivers: [otlp], exporters: [console]}}}',
+  });
+  const parsed = parse(text);
+  assert.deepEqual(parsed.warnings, warnings ?? []);
+  assert.deepEqual(parsed.config.receivers, []);
+  return parsed.config.otlpReceivers[0];
+}
+
+test("a protocol of the otlp receiver is served where its key is there, as the Collector's is", () => {
+  const grpc = { listen: { host: '127.0.0.1', port: 4317 }, maxMessageBytes: 4 * 1024 * 1024 };
+  const http = { listen: { host: '127.0.0.1', port: 4318 }, maxBodyBytes: 20 * 1024 * 1024 };
+  const named = { type: 'otlp', name: 'otlp' };
+  assert.deepEqual(otlpReceiver('{protocols: {grpc: , http: {}}}'), { ...named, grpc, http });
+  assert.deepEqual(otlpReceiver('{protocols: {http: }}'), { ...named, http });
+  assert.deepEqual(otlpReceiver('{protocols: {grpc: {endpoint: "[::1]:14317", max_recv_msg_size_mib: 2}}}'), {
+    ...named,
+    grpc: { listen: { host: '::1', port: 14_317 }, maxMessageBytes: 2 * 1024 * 1024 },
+  });
+});
+
+test('an otlp receiver that is open to the network is warned about', () => {
+  const receiver = otlpReceiver(
+    '{protocols: {http: {endpoint: "0.0.0.0:4318", max_request_body_size: 1000}}}',
+    ['f.yaml:1:39: anybody who can reach 0.0.0.0 can send spans: the receiver asks for no credentials'],
+  );
+  assert.deepEqual(receiver?.http, { listen: { host: '0.0.0.0', port: 4318 }, maxBodyBytes: 1000 });
+});
+
+test('hop_parent has defaults, and is left out where no pipeline uses it', () => {
+  const service = (processors: string) =>
+    `{pipelines: {traces: {receivers: [ebpf], processors: ${processors}, exporters: [console]}}}`;
+  const more = 'processors: {hop_parent: , hop_parent/slow: {wait: 5s, remember: 1m, max_spans: 100}}';
+  const { config, warnings } = parse(yaml({ service: service('[hop_parent/slow]'), more }));
+  assert.deepEqual(warnings, [
+    'f.yaml:4:14: the processor "hop_parent" is used by no pipeline and is not started',
+  ]);
+  const slow = {
+    type: 'hop_parent',
+    name: 'hop_parent/slow',
+    waitMs: 5000,
+    rememberMs: 60_000,
+    maxSpans: 100,
+  };
+  assert.deepEqual(config.processors, [slow]);
+  const both = parse(yaml({ service: service('[hop_parent, hop_parent/slow]'), more })).config;
+  assert.deepEqual(both.processors, [
+    { ...slow, name: 'hop_parent', waitMs: 2000, rememberMs: 30_000, maxSpans: 20_480 },
+    slow,
+  ]);
 });
 
 test('every key of the otlp exporter', () => {

@@ -24,7 +24,7 @@ const file = (name: string, path = pathOf(name)): FileExporterConfig => ({ type:
 
 function config(parts: Partial<Config>): Config {
   return {
-    ...{ receivers: [receiver('ebpf')], exporters: [], pipelines: [] },
+    ...{ receivers: [receiver('ebpf')], otlpReceivers: [], processors: [], exporters: [], pipelines: [] },
     ...{
       telemetry: { logLevel: 'info', metricsLevel: 'none' },
       resourceAttributes: {},

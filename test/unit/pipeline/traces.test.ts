@@ -1,18 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Exporter } from '../../../src/exporter/exporter.ts';
-import { createTracePipeline } from '../../../src/pipeline/traces.ts';
+import { createTracePipeline, type HopSink } from '../../../src/pipeline/traces.ts';
 import { KIND } from '../../../src/records.gen.ts';
 import type { HopSpan } from '../../../src/spans/hop-span.ts';
 import { makeClock, makeStream } from '../../harness/kernel-records.ts';
-import { createCollector } from '../../harness/recordings.ts';
 
 const options = { phaseFloorNs: 0, resourceAttributes: {} };
 
 /** An exporter that keeps its batches apart. */
-function batches(): Exporter & { readonly seen: (readonly HopSpan[])[] } {
+function batches(): HopSink & { readonly seen: (readonly HopSpan[])[] } {
   const seen: (readonly HopSpan[])[] = [];
-  return { ...createCollector(), seen, export: (spans) => void seen.push(spans) };
+  return { seen, export: (spans) => void seen.push(spans) };
 }
 
 describe('a trace pipeline', () => {

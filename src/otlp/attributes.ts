@@ -1,0 +1,62 @@
+import type { ForeignOrigin } from '../spans/foreign-span.ts';
+import type { Attributes, AttributeValue } from '../spans/hop-span.ts';
+import { toOtlpJsonText } from './json.ts';
+import { otlpMessage } from './schema.ts';
+import { Fields } from './wire.ts';
+
+const ANY_VALUE = 'opentelemetry.proto.common.v1.AnyValue';
+/** AnyValue's fields. */
+const VALUE = { text: 1, bool: 2, int: 3, double: 4 } as const;
+const SPAN_ATTRIBUTES = 9;
+
+const ofOrigins = new WeakMap<ForeignOrigin, Attributes>();
+
+/** A span's attributes as far as hopspan looks at them: lists and maps as JSON, integers as numbers. */
+export function spanAttributes(bytes: Uint8Array): Attributes {
+  return attributesIn(bytes, SPAN_ATTRIBUTES);
+}
+
+/** Attributes of a span's resource. */
+export function resourceAttributes(origin: ForeignOrigin): Attributes {
+  let known = ofOrigins.get(origin);
+  if (!known) {
+    const fields = new Fields(origin.resource);
+    const found: Attributes[] = [];
+    while (fields.next()) if (fields.number === 1) found.push(attributesIn(fields.value(), 1));
+    known = Object.assign({}, ...found) as Attributes;
+    ofOrigins.set(origin, known);
+  }
+  return known;
+}
+
+/** The repeated KeyValue of one field of a message. */
+export function attributesIn(message: Uint8Array, field: number): Attributes {
+  const found: [string, AttributeValue][] = [];
+  const fields = new Fields(message);
+  while (fields.next()) if (fields.number === field) found.push(keyValue(fields.value()));
+  return Object.fromEntries(found);
+}
+
+function keyValue(bytes: Uint8Array): [string, AttributeValue] {
+  let key = '';
+  let value: AttributeValue = '';
+  const fields = new Fields(bytes);
+  while (fields.next()) {
+    if (fields.number === 1) key = fields.text();
+    else if (fields.number === 2) value = anyValue(fields.value());
+  }
+  return [key, value];
+}
+
+function anyValue(bytes: Uint8Array): AttributeValue {
+  const fields = new Fields(bytes);
+  let value: AttributeValue = '';
+  while (fields.next()) {
+    if (fields.number === VALUE.text) value = fields.text();
+    else if (fields.number === VALUE.bool) value = fields.varint() !== 0n;
+    else if (fields.number === VALUE.int) value = Number(BigInt.asIntN(64, fields.varint()));
+    else if (fields.number === VALUE.double) value = fields.double();
+    else value = toOtlpJsonText(bytes, otlpMessage(ANY_VALUE));
+  }
+  return value;
+}

@@ -1,0 +1,46 @@
+import type { Exporter } from '../exporter/exporter.ts';
+import type { Processor } from '../processor/processor.ts';
+import type { PipelineSpan } from '../spans/foreign-span.ts';
+
+/** One pipeline behind its receivers: the processors in their order, then every exporter. */
+export interface SpanSink {
+  export(spans: readonly PipelineSpan[]): void;
+  /** Whether every exporter has room for so many more spans, those that wait in processors counted. */
+  hasRoom(count: number): boolean;
+  /** Gives on what has waited long enough in processors; to be called often. */
+  advance(): void;
+  /** Gives on all that waits in processors. */
+  flush(): void;
+}
+
+export function createSpanSink(
+  processors: readonly Processor[],
+  exporters: readonly Exporter[],
+  nowMs: () => number = () => performance.now(),
+): SpanSink {
+  /** From the processor of that index on. */
+  function pass(spans: readonly PipelineSpan[], from: number): void {
+    let rest = spans;
+    for (const processor of processors.slice(from)) rest = processor.process(rest, nowMs());
+    if (rest.length === 0) return;
+    for (const exporter of exporters) exporter.export(rest);
+  }
+
+  return {
+    export: (spans) => pass(spans, 0),
+    hasRoom(count) {
+      const held = processors.reduce((sum, processor) => sum + processor.held(), 0);
+      return exporters.every((exporter) => {
+        const waiting = exporter.stats().waiting + held;
+        /* More than fits at all would never find room. */
+        return waiting === 0 || waiting + count <= exporter.capacity;
+      });
+    },
+    advance() {
+      for (const [index, processor] of processors.entries()) pass(processor.advance(nowMs()), index + 1);
+    },
+    flush() {
+      for (const [index, processor] of processors.entries()) pass(processor.flush(nowMs()), index + 1);
+    },
+  };
+}

@@ -1,0 +1,16 @@
+import type { PipelineSpan } from '../spans/foreign-span.ts';
+
+/**
+ * Something that changes spans between the receivers of a pipeline and its exporters. Pure: time comes in, in
+ * milliseconds of one monotonic clock, and the same calls give the same spans again.
+ */
+export interface Processor {
+  /** Takes spans; gives those that are to go on now. */
+  process(spans: readonly PipelineSpan[], nowMs: number): readonly PipelineSpan[];
+  /** Gives what has waited long enough. */
+  advance(nowMs: number): readonly PipelineSpan[];
+  /** Gives all that waits, for the end. */
+  flush(nowMs: number): readonly PipelineSpan[];
+  /** Spans that wait here. */
+  held(): number;
+}

@@ -1,0 +1,13 @@
+import type { ListenAddress } from '../../config/types.ts';
+
+/** A server that listens. */
+export interface Listening {
+  /** With the port that it got. */
+  readonly address: string;
+  /** Takes nothing new, and lets requests under way end for at most `timeoutMs` milliseconds. */
+  close(timeoutMs: number): Promise<void>;
+}
+
+export function addressText({ host, port }: ListenAddress): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
