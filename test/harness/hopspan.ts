@@ -49,6 +49,10 @@ export interface HopspanOptions {
   /** YAML lines under `targets:`; Envoy, nginx and HAProxy where not given. */
   readonly targets?: readonly string[];
   readonly receiver?: Readonly<Record<string, string | number>>;
+  /** More receivers beside ebpf, by name: YAML of each. */
+  readonly receivers?: Readonly<Record<string, string>>;
+  /** Processors, by name: YAML of each. */
+  readonly processors?: Readonly<Record<string, string>>;
   /** More exporters beside the file, by name: YAML of each. */
   readonly exporters?: Readonly<Record<string, string>>;
   /** A program and its arguments that start hopspan, such as setpriv. */
@@ -62,7 +66,8 @@ export async function startHopspan(options: HopspanOptions = {}): Promise<Runnin
   const folder = temporaryFolder((remove) => leftovers.push(remove));
   const path = join(folder, 'spans.jsonl');
   const config = join(folder, 'hopspan.yaml');
-  const exporters = options.exporters ?? {};
+  const { receivers = {}, processors = {}, exporters = {} } = options;
+  const names = (first: string[], more: object): string => [...first, ...Object.keys(more)].join(', ');
   const targets = options.targets ?? ['executable: envoy', 'executable: nginx', 'executable: haproxy'];
   writeFileSync(
     config,
@@ -72,13 +77,16 @@ export async function startHopspan(options: HopspanOptions = {}): Promise<Runnin
       '    targets:',
       ...targets.map((target) => `      - ${target}`),
       ...Object.entries(options.receiver ?? {}).map(([key, value]) => `    ${key}: ${value}`),
+      ...Object.entries(receivers).map(([name, yaml]) => `  ${name}: ${yaml}`),
+      'processors:',
+      ...Object.entries(processors).map(([name, yaml]) => `  ${name}: ${yaml}`),
       'exporters:',
       `  file: { path: ${path} }`,
       ...Object.entries(exporters).map(([name, yaml]) => `  ${name}: ${yaml}`),
       'service:',
       ...(options.metrics ? [`  telemetry: { metrics: { level: ${options.metrics} } }`] : []),
       '  pipelines:',
-      `    traces: { receivers: [ebpf], exporters: [${['file', ...Object.keys(exporters)].join(', ')}] }`,
+      `    traces: { receivers: [${names(['ebpf'], receivers)}], processors: [${names([], processors)}], exporters: [${names(['file'], exporters)}] }`,
     ].join('\n'),
   );
   const command = [...(options.launcher ?? []), process.execPath, MAIN, 'run', '--config', config];

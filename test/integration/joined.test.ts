@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { type Call, startApplication } from '../harness/application.ts';
+import { type FileSpan, startHopspan } from '../harness/hopspan.ts';
+import { freePort } from '../harness/ports.ts';
+import { stopLeftovers } from '../harness/process.ts';
+import { startEnvoy } from '../harness/proxies.ts';
+
+after(stopLeftovers);
+
+const REQUESTS = 200;
+const CONCURRENCY = 20;
+
+/** Services and kinds from the root to a span. */
+function way(span: FileSpan | undefined, byId: ReadonlyMap<string, FileSpan>): string {
+  const names: string[] = [];
+  for (let at = span; at; at = byId.get(at.parentSpanId)) names.unshift(`${at.service}/${at.kind}`);
+  return names.join(' ');
+}
+
+/** The ways of the backend's spans, each with how often it was taken. */
+function ways(calls: readonly Call[], spans: readonly FileSpan[]): Record<string, number> {
+  const byId = new Map(spans.map((span) => [span.spanId, span]));
+  const counts: Record<string, number> = {};
+  for (const call of calls) {
+    const span = byId.get(call.serverSpanId);
+    assert.equal(span?.traceId, call.traceId);
+    const moved = span.parentSpanId !== call.clientSpanId;
+    assert.equal(span.attributes['hopspan.original_parent_span_id'], moved ? call.clientSpanId : undefined);
+    if (moved) assert.equal(urlPathOf(byId.get(span.parentSpanId)), call.path, "its own request's hop");
+    const taken = way(span, byId);
+    counts[taken] = (counts[taken] ?? 0) + 1;
+  }
+  return counts;
+}
+
+function urlPathOf(span: FileSpan | undefined): string {
+  return new URL(String(span?.attributes['url.full'])).pathname;
+}
+
+const JOINED = 'client/CLIENT edge/SERVER edge/CLIENT inner/SERVER inner/CLIENT backend/SERVER';
+const CASES = {
+  'relays of bytes, by the address that the backend was called from': { http: false, addresses: true },
+  'proxies that speak HTTP themselves, by that address': { http: true, addresses: true },
+  'relays of bytes, by time': { http: false, addresses: false },
+};
+
+describe('client → Envoy → Envoy → backend is one tree', () => {
+  for (const [name, { http, addresses }] of Object.entries(CASES)) {
+    it(name, async () => {
+      const grpc = await freePort();
+      const application = await startApplication({ endpoint: `http://127.0.0.1:${grpc}`, addresses });
+      const mode = http ? { http: {} } : {};
+      const inner = await startEnvoy({ listeners: [{ upstreamPort: application.backendPort }], ...mode });
+      const edge = await startEnvoy({ listeners: [{ upstreamPort: inner.port }], ...mode });
+      const hopspan = await startHopspan({
+        targets: [
+          `{ listen_port: ${edge.port}, service_name: edge }`,
+          `{ listen_port: ${inner.port}, service_name: inner }`,
+        ],
+        receivers: { otlp: `{ protocols: { grpc: { endpoint: '127.0.0.1:${grpc}' } } }` },
+        processors: { hop_parent: '' },
+      });
+      const calls = await application.call(edge.port, REQUESTS, CONCURRENCY);
+      await application.stop();
+      await edge.stop();
+      await inner.stop();
+      const spans = await hopspan.finish();
+      assert.deepEqual(ways(calls, spans), { [JOINED]: REQUESTS });
+    });
+  }
+});
