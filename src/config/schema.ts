@@ -90,8 +90,8 @@ const HOP_PARENT = section({
   ),
   max_spans: optional(
     integerRule(1, 1_000_000, 'spans'),
-    20_480,
-    '20480',
+    65_536,
+    '65536',
     "The most spans that wait, and the most of hops' that are remembered; above it the oldest go.",
   ),
 });

@@ -2,39 +2,45 @@ import { resourceAttributes, spanAttributes } from '../otlp/attributes.ts';
 import { withParent } from '../otlp/request.ts';
 import type { AttributeName } from '../spans/attributes.ts';
 import { type ForeignSpan, isForeign, type PipelineSpan } from '../spans/foreign-span.ts';
-import type { Attributes, HopSpan } from '../spans/hop-span.ts';
+import type { HopSpan } from '../spans/hop-span.ts';
 import type { Processor } from './processor.ts';
-import { type Candidate, chooseUpstream, type ServerSpan } from './upstream-choice.ts';
+import { type Choice, chooseUpstream, type HopEnd, type ServerSpan } from './upstream-choice.ts';
 
 export interface HopParentOptions {
   /** How long an application's span waits for the hops of its trace. Milliseconds. */
   readonly waitMs: number;
   /** How long a hop is remembered for an application's span that comes late. Milliseconds. */
   readonly rememberMs: number;
-  /** The most spans that wait, and the most hops' spans that are remembered. */
+  /** The most spans that wait, and the most of hops' that are remembered. */
   readonly maxSpans: number;
 }
 
 export interface HopParentStats {
-  /** Spans that were placed beneath a hop. */
+  /** Spans that were put under a hop. */
   moved: number;
-  /** SERVER spans with a hop of the same caller beside them, of which none was certain. */
+  /** Spans with hops of the same caller, of which none was certain. */
   undecided: number;
   /** Spans that were passed on before their time, because too many waited. */
   hurried: number;
 }
 
-/** Bytes of all spans that wait; one span may be some megabytes long. */
+/** Of all spans that wait; one span may be some megabytes long. */
 const MAX_HELD_BYTES = 64 * 1024 * 1024;
-/** Longer chains of proxies, and circles of parents, are not followed. */
-const MAX_CHAIN = 32;
+/** Of spans in a row from parent to child; longer chains, and circles of parents, are not followed. */
+const MAX_CHAIN = 64;
+/** Requests under one caller's span, such as a load generator with a header that never changes. */
+const MAX_CANDIDATES = 1024;
 
-export const ORIGINAL_PARENT: AttributeName = 'hopspan.original_parent_span_id';
+const ORIGINAL_PARENT: AttributeName = 'hopspan.original_parent_span_id';
 
-/** One span of a hop, as much of it as is looked at. */
-interface Remembered {
-  readonly span: HopSpan;
+/** A hop's SERVER or CLIENT span, as much of it as is looked at. */
+interface Known extends HopEnd {
+  readonly traceId: string;
+  readonly parentSpanId: string;
+  readonly kind: HopSpan['kind'];
   readonly atMs: number;
+  /** An application's span was put under it by nothing but its time. */
+  taken: boolean;
 }
 
 interface Held {
@@ -42,8 +48,8 @@ interface Held {
   readonly atMs: number;
 }
 
-/** What is known of one trace: its hops' SERVER and CLIENT spans, by their ids. */
-type Hops = Map<string, HopSpan>;
+/** What is known of one trace, by the parents' ids. */
+type Hops = Map<string, Set<Known>>;
 
 /**
  * Puts the SERVER span of the application behind a proxy under the CLIENT span of the hop that carried its request. On
@@ -56,31 +62,28 @@ export function createHopParent(
 ): Processor & { readonly stats: Readonly<HopParentStats> } {
   const stats: HopParentStats = { moved: 0, undecided: 0, hurried: 0 };
   const traces = new Map<string, Hops>();
-  /** In order of arrival, as times come in order: the oldest is the first to go. */
-  const remembered = new Set<Remembered>();
+  /* Both in order of arrival: the oldest is the first to go. */
+  const remembered = new Set<Known>();
   const held = new Set<Held>();
   let heldBytes = 0;
 
-  function remember(span: HopSpan, atMs: number): void {
-    let hops = traces.get(span.traceId);
-    if (!hops) {
-      hops = new Map();
-      traces.set(span.traceId, hops);
-    }
-    hops.set(span.spanId, span);
-    remembered.add({ span, atMs });
+  function remember(known: Known): void {
+    const hops = entryOf(traces, known.traceId, () => new Map());
+    entryOf(hops, known.parentSpanId, () => new Set()).add(known);
+    remembered.add(known);
     for (const oldest of remembered) {
       if (remembered.size <= options.maxSpans) break;
       forget(oldest);
     }
   }
 
-  function forget(oldest: Remembered): void {
-    const { traceId, spanId } = oldest.span;
-    remembered.delete(oldest);
-    const hops = traces.get(traceId);
-    if (hops?.get(spanId) === oldest.span) hops.delete(spanId);
-    if (hops?.size === 0) traces.delete(traceId);
+  function forget(known: Known): void {
+    remembered.delete(known);
+    const hops = traces.get(known.traceId);
+    const siblings = hops?.get(known.parentSpanId);
+    siblings?.delete(known);
+    if (siblings?.size === 0) hops?.delete(known.parentSpanId);
+    if (hops?.size === 0) traces.delete(known.traceId);
   }
 
   function hold(span: ForeignSpan, atMs: number): void {
@@ -106,29 +109,42 @@ export function createHopParent(
     return out;
   }
 
-  /** Decides on all that waits since before `beforeMs`. */
+  /** Decides on all that waits since `beforeMs` or earlier. */
   function due(beforeMs: number): PipelineSpan[] {
-    const entries: Held[] = [];
+    const spans: ForeignSpan[] = [];
     for (const entry of held) {
       if (entry.atMs > beforeMs) break;
-      entries.push(entry);
+      spans.push(release(entry));
     }
-    if (entries.length === 0) return [];
-    return entries.map((entry) => place(release(entry)));
+    const choices = spans.map(choiceFor);
+    const claims = new Map<Known, number>();
+    for (const choice of choices) if (choice) claims.set(choice.end, (claims.get(choice.end) ?? 0) + 1);
+    return spans.map((span, index) => place(span, choices[index], claims));
   }
 
-  function place(span: ForeignSpan): ForeignSpan {
+  function choiceFor(span: ForeignSpan): Choice<Known> | undefined {
     const hops = traces.get(span.traceId);
-    if (!hops) return span;
-    const candidates = candidatesFor(span, hops);
-    if (candidates.length === 0) return span;
-    const upstream = chooseUpstream(serverSpan(span), candidates);
-    if (!upstream) {
+    const ends = hops ? endsBelow(span, hops) : [];
+    if (ends?.length === 0) return undefined;
+    const choice = ends && chooseUpstream(serverSpan(span), ends);
+    if (!choice) stats.undecided++;
+    return choice;
+  }
+
+  function place(
+    span: ForeignSpan,
+    choice: Choice<Known> | undefined,
+    claims: ReadonlyMap<Known, number>,
+  ): ForeignSpan {
+    if (!choice) return span;
+    const { end, by } = choice;
+    if (by === 'time' && (end.taken || claims.get(end) !== 1)) {
       stats.undecided++;
       return span;
     }
+    end.taken = true;
     stats.moved++;
-    return withParent(span, upstream, ORIGINAL_PARENT, span.parentSpanId ?? '');
+    return withParent(span, end.spanId, ORIGINAL_PARENT, span.parentSpanId ?? '');
   }
 
   return {
@@ -141,7 +157,8 @@ export function createHopParent(
           else out.push(span);
           continue;
         }
-        if (span.kind !== 'INTERNAL') remember(span, nowMs);
+        const known = toKnown(span, nowMs);
+        if (known) remember(known);
         out.push(span);
       }
       out.push(...hurry());
@@ -160,36 +177,49 @@ export function createHopParent(
   };
 }
 
+/** Undefined for phases, and for roots: their trace is hopspan's own, and no application knows it. */
+function toKnown(span: HopSpan, atMs: number): Known | undefined {
+  const { traceId, spanId, parentSpanId, kind, start, end, attributes, resource } = span;
+  if (kind === 'INTERNAL' || parentSpanId === undefined) return undefined;
+  return {
+    ...{ traceId, spanId, parentSpanId, kind, start, end, atMs, taken: false },
+    address: attributes['network.local.address'],
+    port: attributes['network.local.port'],
+    method: attributes['http.request.method'],
+    resource: resource.attributes,
+  };
+}
+
 /**
- * The CLIENT spans whose chain of hops begins at this span's parent and ends with them: where another watched proxy
- * took the connection, the request went on from there.
+ * The CLIENT spans at the ends of the chains of hops that begin at this span's parent: where another watched proxy took
+ * a connection, the request went on from there. Undefined where there are too many to look at.
  */
-function candidatesFor(span: ForeignSpan, hops: Hops): Candidate[] {
-  const taken = new Set<string>();
-  for (const hop of hops.values()) if (hop.kind === 'SERVER' && hop.parentSpanId) taken.add(hop.parentSpanId);
-  const found: Candidate[] = [];
-  for (const client of hops.values()) {
-    if (client.kind !== 'CLIENT' || taken.has(client.spanId)) continue;
-    if (!beginsAt(span, client, hops)) continue;
-    found.push({ span: client, attributes: client.attributes, resource: client.resource.attributes });
+function endsBelow(span: ForeignSpan, hops: Hops): Known[] | undefined {
+  const ends: Known[] = [];
+  let row = [...(hops.get(span.parentSpanId ?? '') ?? [])];
+  for (let length = 0; row.length > 0; length++) {
+    if (length > MAX_CHAIN || row.length + ends.length > MAX_CANDIDATES) return undefined;
+    const next: Known[] = [];
+    for (const at of row) {
+      /* An id that is both a hop's and the application's would make a circle. */
+      if (at.spanId === span.spanId || at.spanId === span.parentSpanId) return undefined;
+      const below = hops.get(at.spanId);
+      if (below) next.push(...below);
+      else if (at.kind === 'CLIENT') ends.push(at);
+    }
+    row = next;
   }
-  return found;
+  return ends;
 }
 
-function beginsAt(span: ForeignSpan, client: HopSpan, hops: Hops): boolean {
-  let at: HopSpan = client;
-  for (let length = 0; length < MAX_CHAIN; length++) {
-    /* An id that is both a hop's and the application's would make a circle. */
-    if (at.spanId === span.spanId || at.spanId === span.parentSpanId || !at.parentSpanId) return false;
-    if (at.kind === 'SERVER' && at.parentSpanId === span.parentSpanId) return true;
-    const above = hops.get(at.parentSpanId);
-    if (!above) return false;
-    at = above;
-  }
-  return false;
+function entryOf<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  map.set(key, made);
+  return made;
 }
 
-function serverSpan(span: ForeignSpan): ServerSpan {
-  const attributes: Attributes = spanAttributes(span.bytes);
-  return { start: span.start, end: span.end, attributes, resource: resourceAttributes(span.origin) };
+function serverSpan({ start, end, bytes, origin }: ForeignSpan): ServerSpan {
+  return { start, end, attributes: spanAttributes(bytes), resource: resourceAttributes(origin) };
 }

@@ -1,9 +1,17 @@
-import type { Attributes, HopSpan, HrTime } from '../spans/hop-span.ts';
+import type { Attributes, AttributeValue, HrTime } from '../spans/hop-span.ts';
 
-/** A CLIENT span of a hop beneath which an application's SERVER span may belong. */
-export interface Candidate {
-  readonly span: Pick<HopSpan, 'spanId' | 'start' | 'end'>;
-  readonly attributes: Attributes;
+type Maybe = AttributeValue | undefined;
+
+/** A CLIENT span of a hop, beneath which an application's SERVER span may belong. */
+export interface HopEnd {
+  readonly spanId: string;
+  readonly start: HrTime;
+  readonly end: HrTime;
+  /** The proxy's end of the connection. */
+  readonly address: Maybe;
+  readonly port: Maybe;
+  /** Of the HTTP request. */
+  readonly method: Maybe;
   readonly resource: Attributes;
 }
 
@@ -13,6 +21,12 @@ export interface ServerSpan {
   readonly end: HrTime;
   readonly attributes: Attributes;
   readonly resource: Attributes;
+}
+
+export interface Choice<E extends HopEnd> {
+  readonly end: E;
+  /** What the choice rests on. */
+  readonly by: 'connection' | 'time';
 }
 
 /**
@@ -27,18 +41,24 @@ const PEER_PORT = ['network.peer.port', 'net.sock.peer.port', 'net.peer.port'] a
 const METHOD = ['http.request.method', 'http.method'] as const;
 
 /**
- * The id of the only CLIENT span to which the evidence points. The address and port from which the application was
- * called name the connection, and the time the exchange on it. Where the application does not tell a port, the span must
- * lie within the CLIENT span's time, and nothing else that both tell may differ. Undefined where there is a doubt.
+ * The only CLIENT span to which the evidence points. The address and port from which the application was called name
+ * the connection, and the time the exchange on it. Where the application does not tell a port, its span must lie within
+ * the CLIENT span's time, and nothing else that both tell may differ. Undefined where there is a doubt.
  */
-export function chooseUpstream(server: ServerSpan, candidates: readonly Candidate[]): string | undefined {
-  const others = candidates.filter((candidate) => !isSameProcess(server.resource, candidate.resource));
-  const port = number(first(server.attributes, PEER_PORT));
-  const fitting = others.filter((candidate) =>
-    port === undefined ? fitsByTime(server, candidate) : fitsByConnection(server, port, candidate),
+export function chooseUpstream<E extends HopEnd>(
+  server: ServerSpan,
+  ends: readonly E[],
+): Choice<E> | undefined {
+  const port = portOf(first(server.attributes, PEER_PORT));
+  const by = port === undefined ? 'time' : 'connection';
+  const fitting = ends.filter(
+    (end) =>
+      !isSameProcess(server.resource, end.resource) &&
+      addressFits(server, end) &&
+      (port === undefined ? fitsByTime(server, end) : port === end.port && beginsWithin(server, end)),
   );
   const [only, second] = fitting;
-  return second ? undefined : only?.span.spanId;
+  return only && !second ? { end: only, by } : undefined;
 }
 
 /** The proxy's own span, of its own tracing, lies above the hop. */
@@ -49,30 +69,25 @@ function isSameProcess(server: Attributes, proxy: Attributes): boolean {
   return pid !== undefined && pid === proxy['process.pid'] && server['host.name'] === proxy['host.name'];
 }
 
-function fitsByConnection(server: ServerSpan, port: number, { span, attributes }: Candidate): boolean {
-  if (port !== attributes['network.local.port']) return false;
-  if (!addressFits(server, attributes)) return false;
-  /* Applications may go on after their answer; they cannot begin before the request or after its end. */
-  return ns(span.start, server.start) >= -SLACK_NS && ns(server.start, span.end) >= -SLACK_NS;
+/** Applications may go on after their answer; they cannot begin before the request or after its end. */
+function beginsWithin(server: ServerSpan, { start, end }: HopEnd): boolean {
+  return elapsedNs(start, server.start) >= -SLACK_NS && elapsedNs(server.start, end) >= -SLACK_NS;
 }
 
-function fitsByTime(server: ServerSpan, { span, attributes }: Candidate): boolean {
-  if (!addressFits(server, attributes)) return false;
+function fitsByTime(server: ServerSpan, { start, end, method: sent }: HopEnd): boolean {
   const method = first(server.attributes, METHOD);
-  const sent = attributes['http.request.method'];
   if (method !== undefined && sent !== undefined && method !== sent) return false;
-  const after = ns(span.start, server.start);
-  const before = ns(server.end, span.end);
+  const after = elapsedNs(start, server.start);
+  const before = elapsedNs(server.end, end);
   /* What holds the whole CLIENT span is rather something above it. */
   if (after < 0 && before < 0) return false;
   return after >= -SLACK_NS && before >= -SLACK_NS;
 }
 
 /** False where the application was called from another address than the proxy called from. */
-function addressFits(server: ServerSpan, attributes: Attributes): boolean {
+function addressFits(server: ServerSpan, end: HopEnd): boolean {
   const address = first(server.attributes, PEER_ADDRESS);
-  const local = attributes['network.local.address'];
-  return address === undefined || plain(String(address)) === plain(String(local));
+  return address === undefined || plain(String(address)) === plain(String(end.address));
 }
 
 /** An IPv4 peer of a dual-stack socket in its IPv4 form (RFC 4291, section 2.5.5.2). */
@@ -80,18 +95,18 @@ function plain(address: string): string {
   return address.toLowerCase().replace(/^::ffff:(?=\d+\.)/, '');
 }
 
-function first(attributes: Attributes, names: readonly string[]): Attributes[string] | undefined {
+function first(attributes: Attributes, names: readonly string[]): Maybe {
   for (const name of names) if (attributes[name] !== undefined) return attributes[name];
   return undefined;
 }
 
-/** A port, which some write as text. */
-function number(value: Attributes[string] | undefined): number | undefined {
+/** Some write it as text. */
+function portOf(value: Maybe): number | undefined {
   const port = Number(value);
   return Number.isInteger(port) && port > 0 ? port : undefined;
 }
 
-/** Nanoseconds from one time to another, exact below some days. */
-function ns(from: HrTime, to: HrTime): number {
+/** Exact below some days. */
+function elapsedNs(from: HrTime, to: HrTime): number {
   return (to[0] - from[0]) * 1e9 + (to[1] - from[1]);
 }

@@ -150,7 +150,7 @@ test('hop_parent has defaults, and is left out where no pipeline uses it', () =>
   assert.deepEqual(config.processors, [slow]);
   const both = parse(yaml({ service: service('[hop_parent, hop_parent/slow]'), more })).config;
   assert.deepEqual(both.processors, [
-    { ...slow, name: 'hop_parent', waitMs: 2000, rememberMs: 30_000, maxSpans: 20_480 },
+    { ...slow, name: 'hop_parent', waitMs: 2000, rememberMs: 30_000, maxSpans: 65_536 },
     slow,
   ]);
 });
