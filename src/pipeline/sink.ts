@@ -21,7 +21,10 @@ export function createSpanSink(
   /** From the processor of that index on. */
   function pass(spans: readonly PipelineSpan[], from: number): void {
     let rest = spans;
-    for (const processor of processors.slice(from)) rest = processor.process(rest, nowMs());
+    for (const processor of processors.slice(from)) {
+      if (rest.length === 0) return;
+      rest = processor.process(rest, nowMs());
+    }
     if (rest.length === 0) return;
     for (const exporter of exporters) exporter.export(rest);
   }

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { startApplication } from '../harness/application.ts';
 import { type JaegerSpan, type JaegerTrace, jaegerBinary, startJaeger } from '../harness/jaeger.ts';
+import { freePort } from '../harness/ports.ts';
 import { startChild, stopLeftovers } from '../harness/process.ts';
 import { startEnvoy } from '../harness/proxies.ts';
 import { temporaryFolder } from '../harness/temporary-folder.ts';
@@ -13,6 +15,7 @@ after(stopLeftovers);
 const HOPSPAN = new URL('../../bin/hopspan', import.meta.url).pathname;
 const CONNECTIONS = 20;
 const EXCHANGES = 3;
+const REQUESTS = 40;
 
 const tag = (span: JaegerSpan, key: string): unknown => span.tags.find((each) => each.key === key)?.value;
 const parentOf = (span: JaegerSpan): string | undefined => span.references[0]?.spanID;
@@ -122,6 +125,63 @@ service:
     const calls = (await jaeger.dependencies()).filter(({ parent, child }) => parent !== child);
     assert.deepEqual(calls, [{ parent: 'outer', child: 'inner', callCount: CONNECTIONS * EXCHANGES }]);
     await backend.stop();
+    await jaeger.stop();
+  });
+
+  it('shows client, proxies and backend as one tree, and each call once', { skip }, async () => {
+    const jaeger = await startJaeger();
+    const port = await freePort();
+    const application = await startApplication({ endpoint: `http://127.0.0.1:${port}`, addresses: true });
+    const inner = await startEnvoy({ listeners: [{ upstreamPort: application.backendPort }], http: {} });
+    const edge = await startEnvoy({ listeners: [{ upstreamPort: inner.port }] });
+    const config = join(temporaryFolder(after), 'hopspan.yaml');
+    writeFileSync(
+      config,
+      `receivers:
+  ebpf:
+    targets:
+      - { listen_port: ${edge.port}, service_name: edge }
+      - { listen_port: ${inner.port}, service_name: inner }
+  otlp: { protocols: { grpc: { endpoint: '127.0.0.1:${port}' } } }
+processors:
+  hop_parent:
+exporters:
+  otlp: { endpoint: '${jaeger.otlpGrpcEndpoint}' }
+service:
+  pipelines:
+    traces: { receivers: [ebpf, otlp], processors: [hop_parent], exporters: [otlp] }
+`,
+    );
+    const hopspan = await startChild(HOPSPAN, ['run', '--config', config]);
+    await hopspan.line(/ready/);
+    const calls = await application.call(edge.port, REQUESTS, 10);
+    await application.stop();
+    await jaeger.traces('backend', { atLeast: REQUESTS });
+    await edge.stop();
+    await inner.stop();
+    const exit = await hopspan.stop();
+    assert.equal(exit.code, 0, hopspan.stderr());
+
+    const under =
+      'client/GET[client] > edge/GET[server] > edge/GET[client] > inner/GET[server] > inner/GET[client]';
+    for (const { traceId, path } of calls) {
+      const trace = await jaeger.trace(traceId);
+      assert.ok(trace);
+      const kinds = shape(trace).filter((each) => !each.endsWith('[internal]'));
+      assert.equal(kinds.length, 6);
+      assert.equal(kinds.at(-1), `${under} > backend/GET ${path.replace(/\d+/, 'N')}[server]`);
+      assert.deepEqual(
+        trace.spans.flatMap(({ warnings }) => warnings ?? []),
+        [],
+      );
+    }
+    const dependencies = (await jaeger.dependencies()).filter(({ parent, child }) => parent !== child);
+    const edges = dependencies.map(({ parent, child, callCount }) => `${parent} → ${child}: ${callCount}`);
+    assert.deepEqual(edges.toSorted(), [
+      `client → edge: ${REQUESTS}`,
+      `edge → inner: ${REQUESTS}`,
+      `inner → backend: ${REQUESTS}`,
+    ]);
     await jaeger.stop();
   });
 });

@@ -3,14 +3,23 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { after, describe, test } from 'node:test';
-import type { Config, EbpfReceiverConfig, FileExporterConfig } from '../../../src/config/types.ts';
+import type {
+  Config,
+  EbpfReceiverConfig,
+  FileExporterConfig,
+  OtlpExporterConfig,
+} from '../../../src/config/types.ts';
 import { HopspanError } from '../../../src/errors.ts';
 import type { ExporterDeps } from '../../../src/exporter/create.ts';
+import { DEFAULT_OTLP_OPTIONS } from '../../../src/exporter/otlp/options.ts';
+import { splitRequest } from '../../../src/otlp/request.ts';
 import { createPipelines } from '../../../src/pipeline/pipelines.ts';
 import { createService } from '../../../src/pipeline/service.ts';
 import { createLogger } from '../../../src/telemetry/log.ts';
+import { makeForeign, requestBytes, WHOLE_REQUEST } from '../../harness/foreign-spans.ts';
 import { makeStream } from '../../harness/kernel-records.ts';
 import { createLogLines } from '../../harness/log-lines.ts';
+import { startOtlpSink } from '../../harness/otlp-sink.ts';
 import { temporaryFolder } from '../../harness/temporary-folder.ts';
 
 const folder = temporaryFolder(after);
@@ -105,6 +114,60 @@ describe('the graph that a configuration describes', () => {
     for (const record of makeStream(1).slice(0, -2)) input(record); // neither the last half nor the clock after it
     await pipelines.shutdown(5000);
     assert.equal(linesOf('late'), 1);
+  });
+});
+
+describe("applications' spans", () => {
+  const request = requestBytes(WHOLE_REQUEST);
+  const sink = startOtlpSink();
+  after(async () => (await sink).stop());
+  const otlp = async (): Promise<OtlpExporterConfig> => ({
+    ...{ ...DEFAULT_OTLP_OPTIONS, type: 'otlp', name: 'otlp', endpoint: (await sink).endpoint, queueSize: 3 },
+  });
+
+  test('go with the hops through processors to the exporters, and are refused while there is no room', async () => {
+    const { hang, resume, waitForRequests } = await sink;
+    hang();
+    const pipelines = createPipelines(
+      config({
+        processors: [{ type: 'hop_parent', name: 'hop_parent', waitMs: 0, rememberMs: 0, maxSpans: 10 }],
+        exporters: [await otlp()],
+        pipelines: [{ name: 'traces', receivers: ['otlp'], processors: ['hop_parent'], exporters: ['otlp'] }],
+      }),
+      deps(),
+    );
+    await pipelines.start();
+    const input = pipelines.spanInputOf('otlp');
+    const { spans } = splitRequest(request);
+    const offered = Array.from({ length: 5 }, () => input.offer(spans));
+    assert.deepEqual(offered, [true, true, true, false, false]);
+    resume();
+    await waitForRequests(1);
+    while (!input.offer(spans)) await new Promise((resolve) => setTimeout(resolve, 5));
+    await pipelines.shutdown(5000);
+    const [stats] = pipelines.exporterStats();
+    assert.deepEqual([stats?.exported, stats?.dropped], [4, 0], 'nothing that was taken is lost');
+    assert.equal((await sink).received()[0]?.name, 'everything 漢');
+  });
+
+  test('a span that waits in a processor goes on in its time', async () => {
+    const received = (await sink).received().length;
+    const pipelines = createPipelines(
+      config({
+        processors: [{ type: 'hop_parent', name: 'hop_parent', waitMs: 100, rememberMs: 0, maxSpans: 10 }],
+        exporters: [await otlp()],
+        pipelines: [{ name: 'traces', receivers: ['otlp'], processors: ['hop_parent'], exporters: ['otlp'] }],
+      }),
+      deps(),
+    );
+    await pipelines.start();
+    const server = makeForeign({
+      ...{ traceId: '11'.repeat(16), spanId: '22'.repeat(8), parentSpanId: '33'.repeat(8) },
+      ...{ fromUs: 0, toUs: 1 },
+    });
+    assert.ok(pipelines.spanInputOf('otlp').offer([server]));
+    await (await sink).waitForSpans(received + 1);
+    await pipelines.shutdown(1000);
   });
 });
 
