@@ -170,8 +170,10 @@ service:
       const kinds = shape(trace).filter((each) => !each.endsWith('[internal]'));
       assert.equal(kinds.length, 6);
       assert.equal(kinds.at(-1), `${under} > backend/GET ${path.replace(/\d+/, 'N')}[server]`);
+      /* The SDK's clock has whole milliseconds: Jaeger remarks on spans that begin before their parents. */
+      const warnings = trace.spans.flatMap((span) => span.warnings ?? []);
       assert.deepEqual(
-        trace.spans.flatMap(({ warnings }) => warnings ?? []),
+        warnings.filter((each) => !each.startsWith('clock skew')),
         [],
       );
     }
