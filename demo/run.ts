@@ -27,7 +27,9 @@ const say = (line = ''): void => void process.stdout.write(`${line}\n`);
 
 const folder = temporaryFolder((remove) => process.once('exit', remove));
 const sink = await startOtlpSink();
-const env = { ...process.env, OTEL_EXPORTER_OTLP_ENDPOINT: sink.endpoint };
+/* The applications' spans go through hopspan, which puts the backend's under the hops. */
+const receiverPort = await freePort();
+const env = { ...process.env, OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${receiverPort}` };
 
 const backend = await startChild(process.execPath, [program('backend.ts')], { env });
 const backendUrl = new URL((await backend.line(/listening on/)).replace(/.*listening on /, '').trim());
@@ -42,11 +44,14 @@ writeFileSync(
     targets:
       - { listen_port: ${edgePort}, service_name: edge }
       - { listen_port: ${innerPort}, service_name: inner }
+  otlp: { protocols: { grpc: { endpoint: '127.0.0.1:${receiverPort}' } } }
+processors:
+  hop_parent:
 exporters:
   otlp: { endpoint: '${sink.endpoint}' }
 service:
   pipelines:
-    traces: { receivers: [ebpf], exporters: [otlp] }
+    traces: { receivers: [ebpf, otlp], processors: [hop_parent], exporters: [otlp] }
 `,
 );
 const hopspan = await startChild(HOPSPAN, ['run', '--config', config]);
@@ -71,9 +76,9 @@ await client.line(/requests, \d+ failed/, CLIENT_TIMEOUT_MS);
 await client.exited;
 await edge.stop();
 await inner.stop();
+await backend.stop();
 const exit = await hopspan.stop();
 if (exit.code !== 0) throw new Error(`hopspan ended with ${exit.code ?? exit.signal}:\n${hopspan.stderr()}`);
-await backend.stop();
 await sink.stop();
 
 const spans = asHopSpans(sink.received());
@@ -89,7 +94,7 @@ summary.add(spans);
 for (const line of summary.render({ width, color })) say(line);
 say();
 say(
-  'Each hop is in the trace of the request that it carried: the client sent a traceparent, the proxies passed it on.',
+  'Each hop is in the trace of the request that it carried: the client sent a traceparent, the proxies passed it on. The backend names the client as its caller; hopspan put its span under the hop.',
 );
 await passOn(spans);
 process.exit(0);

@@ -34,6 +34,15 @@ export function logLostRecords(receivers: readonly EbpfReceiver[], log: Logger):
   }
 }
 
+/** Losses are never silent: spans that no backend would have taken; those that were refused came again, or their sender says so. */
+export function logRejectedSpans(receivers: readonly OtlpReceiver[], log: Logger): void {
+  for (const { name, stats } of receivers) {
+    const { accepted, refused, rejected } = stats;
+    if (rejected > 0) log.warn({ receiver: name, rejected }, 'some spans had ids that cannot be');
+    if (refused > 0) log.info({ receiver: name, accepted, refused }, 'senders were told to send again later');
+  }
+}
+
 /** Losses are never silent: spans that the exporters could not send. */
 export function logDroppedSpans(stats: readonly ExporterStats[], log: Logger): void {
   for (const { name, exported, dropped } of stats) {

@@ -1,7 +1,7 @@
 import { createService, type Service } from '../pipeline/service.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { readConfiguration } from './configuration.ts';
-import { logDroppedSpans, logListening, logLostRecords, logReady } from './report.ts';
+import { logDroppedSpans, logListening, logLostRecords, logReady, logRejectedSpans } from './report.ts';
 import { exitSoon, SHUTDOWN_MS, untilSignalled } from './signals.ts';
 
 /** `hopspan run`: watches until it is told to end. @throws HopspanError */
@@ -19,10 +19,11 @@ export async function serve(service: Service, log: Logger, ended: Promise<unknow
     await service.shutdown(0);
     throw error;
   }
-  logListening(service.otlpReceivers, log);
   logReady(service.receivers, log);
+  logListening(service.otlpReceivers, log);
   await ended;
   await service.shutdown(SHUTDOWN_MS);
   logLostRecords(service.receivers, log);
+  logRejectedSpans(service.otlpReceivers, log);
   logDroppedSpans(service.exporterStats(), log);
 }

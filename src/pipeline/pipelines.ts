@@ -4,6 +4,7 @@ import type { CorrelatorStats } from '../correlate/correlator.ts';
 import { createExporter, type ExporterDeps } from '../exporter/create.ts';
 import type { ExporterStats } from '../exporter/exporter.ts';
 import { createProcessor } from '../processor/create.ts';
+import type { Processor } from '../processor/processor.ts';
 import type { KernelRecord } from '../receiver/kernel-record.ts';
 import type { SpanInput } from '../receiver/otlp/intake.ts';
 import { createContextReader } from '../spans/context.ts';
@@ -32,6 +33,7 @@ export interface Pipelines {
   shutdown(timeoutMs: number): Promise<void>;
   exporterStats(): ExporterStats[];
   correlatorStats(): Readonly<CorrelatorStats>[];
+  processorStats(): Processor['stats'][];
 }
 
 export function createPipelines(config: Config, deps: ExporterDeps): Pipelines {
@@ -103,6 +105,8 @@ export function createPipelines(config: Config, deps: ExporterDeps): Pipelines {
       await Promise.all([...exporters.values()].map((exporter) => exporter.shutdown(Math.max(0, leftMs()))));
     },
     exporterStats: () => [...exporters.values()].map((exporter) => exporter.stats()),
+    processorStats: () =>
+      [...sinks.values()].flatMap(({ processors }) => processors.map(({ stats }) => stats)),
     correlatorStats: () => [...byReceiver.values()].flat().map(({ stats }) => stats),
   };
 }

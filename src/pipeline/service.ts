@@ -61,6 +61,8 @@ export function createService(config: Config, deps: ServiceDeps): Service {
       endMetrics = await startMetrics({
         lost: () => receivers.map((receiver) => receiver.counters()),
         correlated: pipelines.correlatorStats,
+        received: () => otlpReceivers,
+        processed: pipelines.processorStats,
         exported: pipelines.exporterStats,
       });
     },

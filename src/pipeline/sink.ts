@@ -11,6 +11,7 @@ export interface SpanSink {
   advance(): void;
   /** Gives on all that waits in processors. */
   flush(): void;
+  readonly processors: readonly Processor[];
 }
 
 export function createSpanSink(
@@ -30,6 +31,7 @@ export function createSpanSink(
   }
 
   return {
+    processors,
     export: (spans) => pass(spans, 0),
     hasRoom(count) {
       const held = processors.reduce((sum, processor) => sum + processor.held(), 0);

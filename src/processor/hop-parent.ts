@@ -15,14 +15,15 @@ export interface HopParentOptions {
   readonly maxSpans: number;
 }
 
-export interface HopParentStats {
+/** Of applications' SERVER spans since the start. */
+export type HopParentStats = {
   /** Spans that were put under a hop. */
   moved: number;
   /** Spans with hops of the same caller, of which none was certain. */
   undecided: number;
   /** Spans that were passed on before their time, because too many waited. */
   hurried: number;
-}
+};
 
 /** Of all spans that wait; one span may be some megabytes long. */
 const MAX_HELD_BYTES = 64 * 1024 * 1024;
@@ -57,9 +58,7 @@ type Hops = Map<string, Set<Known>>;
  * All other spans go through at once; a SERVER span waits a bounded time for the hops of its trace, and is decided on
  * then, in full view of what came. Where the evidence leaves a doubt it stays where it was.
  */
-export function createHopParent(
-  options: HopParentOptions,
-): Processor & { readonly stats: Readonly<HopParentStats> } {
+export function createHopParent(options: HopParentOptions): Processor {
   const stats: HopParentStats = { moved: 0, undecided: 0, hurried: 0 };
   const traces = new Map<string, Hops>();
   /* Both in order of arrival: the oldest is the first to go. */

@@ -11,6 +11,8 @@ export interface Processor {
   advance(nowMs: number): readonly PipelineSpan[];
   /** Gives all that waits, for the end. */
   flush(nowMs: number): readonly PipelineSpan[];
+  /** What was done with spans since the start, for hopspan's own metrics. */
+  readonly stats: Readonly<Record<string, number>>;
   /** Spans that wait here. */
   held(): number;
 }

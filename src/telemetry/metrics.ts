@@ -1,12 +1,17 @@
 import type { CorrelatorStats } from '../correlate/correlator.ts';
 import type { ExporterStats } from '../exporter/exporter.ts';
+import type { Processor } from '../processor/processor.ts';
 import type { Losses } from '../receiver/ebpf.ts';
+import type { IntakeStats } from '../receiver/otlp/intake.ts';
 import { VERSION } from '../version.ts';
 
 /** Where hopspan's own figures come from; read when they are collected. */
 export interface MetricSources {
   lost(): readonly Losses[];
   correlated(): readonly Readonly<CorrelatorStats>[];
+  /** Receivers of applications' spans. */
+  received(): readonly { readonly name: string; readonly stats: Readonly<IntakeStats> }[];
+  processed(): readonly Processor['stats'][];
   exported(): readonly ExporterStats[];
 }
 
@@ -46,6 +51,23 @@ export async function startMetrics(sources: MetricSources): Promise<() => Promis
   meter.createObservableCounter('hopspan.hops', hops).addCallback((result) => {
     for (const stats of sources.correlated()) {
       for (const [kind, count] of Object.entries(stats)) result.observe(count, { kind });
+    }
+  });
+  meter
+    .createObservableCounter('hopspan.receiver.spans', {
+      unit: '{span}',
+      description:
+        "Applications' spans by receiver and what became of them; senders come again with refused ones.",
+    })
+    .addCallback((result) => {
+      for (const { name, stats } of sources.received()) {
+        for (const [state, count] of Object.entries(stats)) result.observe(count, { receiver: name, state });
+      }
+    });
+  const joined = { unit: '{span}', description: "Applications' SERVER spans that hop_parent decided on." };
+  meter.createObservableCounter('hopspan.hop_parent.spans', joined).addCallback((result) => {
+    for (const stats of sources.processed()) {
+      for (const [decision, count] of Object.entries(stats)) result.observe(count, { decision });
     }
   });
   meter

@@ -93,8 +93,18 @@ test('otel-config/hopspan.yaml is valid with its commented parts, too', () => {
   const { config, warnings } = parse(text, { OTLP_AUTHORIZATION: 'x' });
   assert.equal(config.exporters.length, 1);
   assert.deepEqual(
-    warnings.map((line) => /exporter "(.*?)"/.exec(line)?.[1]),
-    ['otlp/cloud', 'console', 'file'],
+    warnings.map((line) => /(?:receiver|processor|exporter) "(.*?)"/.exec(line)?.[1]),
+    ['otlp', 'hop_parent', 'otlp/cloud', 'console', 'file'],
+  );
+});
+
+test('the example of docs/joining.md is valid', () => {
+  const [, text = ''] = /```yaml\n(.*?)```/s.exec(read('docs/joining.md')) ?? [];
+  const { config, warnings } = parse(text);
+  assert.deepEqual(warnings, []);
+  assert.deepEqual(
+    [config.receivers, config.otlpReceivers, config.processors].map(({ length }) => length),
+    [1, 1, 1],
   );
 });
 

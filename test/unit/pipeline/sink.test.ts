@@ -37,6 +37,7 @@ function holding(name: string, said: string[]): Processor {
     },
     advance: give,
     flush: give,
+    stats: {},
     held: () => held.length,
   };
 }

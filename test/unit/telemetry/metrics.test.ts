@@ -50,6 +50,8 @@ describe("hopspan's own metrics", () => {
     const end = await startMetrics({
       lost: () => [counters],
       correlated: () => [{ hops: 7, contradictions: 0, ambiguous: 1 }],
+      received: () => [{ name: 'otlp/apps', stats: { accepted: 5, refused: 2, rejected: 1 } }],
+      processed: () => [{ moved: 4, undecided: 1, hurried: 0 }],
       exported: () => [{ name: 'otlp', accepted: 9, exported: 8, dropped: 1, waiting: 0 }],
     });
     await end();
@@ -61,6 +63,10 @@ describe("hopspan's own metrics", () => {
       'hopspan.hops',
       'hopspan.exporter.spans',
       'dropped',
+      'hopspan.receiver.spans',
+      'otlp/apps',
+      'hopspan.hop_parent.spans',
+      'undecided',
     ]) {
       assert.ok(text.includes(word), `${word} was sent`);
     }
