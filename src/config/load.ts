@@ -14,7 +14,7 @@ import { checkMapping, componentType, readComponents } from './components.ts';
 import { readDocument } from './document.ts';
 import { configInvalid, remarkLines } from './mistakes.ts';
 import { type OtlpEnv, readOtlpEnv, readPropagators, readResourceEnv } from './otel-env.ts';
-import { checkOtlp, checkOtlpReceiver } from './otlp-checks.ts';
+import { checkOtlp, checkOtlpReceiver, checkRoundTrip } from './otlp-checks.ts';
 import { readPipelines } from './pipelines.ts';
 import { EXPORTERS, PROCESSORS, RECEIVERS, TELEMETRY } from './schema.ts';
 import { checkTargets } from './targets.ts';
@@ -65,6 +65,8 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
   const otlpReceivers = ofSpans.map(({ name, parsed }) => buildOtlpReceiver(name, parsed));
   for (const receiver of otlpReceivers) checkOtlpReceiver(check, receiver);
   const builtExporters = exporters.map((exporter) => buildExporter(check, exporter, otlpEnv));
+  for (const exporter of builtExporters)
+    if (exporter.type === 'otlp') checkRoundTrip(check, otlpReceivers, exporter);
   if (!telemetry || check.mistakes.length > 0) return undefined;
   return {
     receivers: ofRecords

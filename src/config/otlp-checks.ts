@@ -50,6 +50,28 @@ export function checkOtlp(check: Check, parsed: ParsedOtlp, built: OtlpExporterC
   }
 }
 
+const LOOPBACK = /^(127\.|::1$|localhost$)/i;
+
+/** An exporter that sends to hopspan's own receiver would have the same spans go round for ever. */
+export function checkRoundTrip(
+  check: Check,
+  receivers: readonly OtlpReceiverConfig[],
+  exporter: OtlpExporterConfig,
+): void {
+  const target = /:\/\/\[?([^\]/]+?)\]?:(\d+)$/.exec(exporter.endpoint);
+  if (!target) return;
+  const [, host = '', port] = target;
+  for (const { name, grpc } of receivers) {
+    if (!grpc || grpc.listen.port !== Number(port)) continue;
+    const { host: own } = grpc.listen;
+    const open = own === '0.0.0.0' || own === '::';
+    if (host !== own && !(LOOPBACK.test(host) && (open || LOOPBACK.test(own)))) continue;
+    const path = ['exporters', exporter.name, 'endpoint'];
+    const text = `found ${exporter.endpoint} for ${pathName(path)}, where the receiver ${name} listens, expected another endpoint for one of them`;
+    mistakeAtKey(check, path, text);
+  }
+}
+
 /** A receiver without a protocol would receive nothing; one that is open to the network should be meant so. */
 export function checkOtlpReceiver(check: Check, built: OtlpReceiverConfig): void {
   const path = ['receivers', built.name, 'protocols'];
@@ -57,7 +79,7 @@ export function checkOtlpReceiver(check: Check, built: OtlpReceiverConfig): void
     mistakeAtKey(check, path, `found no protocol for ${pathName(path)}, expected grpc, http or both`);
   for (const protocol of ['grpc', 'http'] as const) {
     const host = built[protocol]?.listen.host;
-    if (host === undefined || /^(127\.|::1$|localhost$)/i.test(host)) continue;
+    if (host === undefined || LOOPBACK.test(host)) continue;
     warnAtKey(
       check,
       [...path, protocol, 'endpoint'],

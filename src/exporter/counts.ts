@@ -9,11 +9,18 @@ export class Counts {
   get waiting(): number {
     return this.accepted - this.exported - this.dropped;
   }
+  /** Whether a queue has room; more than it holds at all would never find any. */
+  hasRoom(count: number, queueSize: number): boolean {
+    return this.waiting === 0 || this.waiting + count <= queueSize;
+  }
   stats(name: string): ExporterStats {
     const { accepted, exported, dropped, waiting } = this;
     return { name, accepted, exported, dropped, waiting };
   }
 }
+
+/** Bytes of applications' spans that may wait in one exporter; there is no bound to the length of one. */
+export const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 
 /** `1 span`, `2 spans`. */
 export function spanCount(count: number): string {

@@ -26,7 +26,7 @@ export function createExporter(config: ExporterConfig, deps: ExporterDeps): Expo
     },
     shutdown: (timeoutMs) => exporter.shutdown(timeoutMs),
     stats: () => exporter.stats(),
-    capacity: exporter.capacity,
+    hasRoom: (count) => exporter.hasRoom(count),
   };
 }
 

@@ -19,6 +19,6 @@ export interface Exporter {
   /** Sends what waits, for at most `timeoutMs` milliseconds, then closes. */
   shutdown(timeoutMs: number): Promise<void>;
   stats(): ExporterStats;
-  /** The most spans that may wait; those on top of it are dropped. */
-  readonly capacity: number;
+  /** Whether so many more spans of applications would be kept now. */
+  hasRoom(count: number): boolean;
 }

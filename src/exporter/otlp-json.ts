@@ -1,5 +1,5 @@
-import { toOtlpJsonText } from '../otlp/json.ts';
 import { otlpMessage, RESOURCE_SPANS, SCOPE_SPANS, SPAN } from '../otlp/schema.ts';
+import { toOtlpJsonText } from '../otlp/to-json.ts';
 import { type ForeignOrigin, type ForeignSpan, isForeign, type PipelineSpan } from '../spans/foreign-span.ts';
 import type {
   Attributes,

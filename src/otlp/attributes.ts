@@ -1,7 +1,7 @@
 import type { ForeignOrigin } from '../spans/foreign-span.ts';
 import type { Attributes, AttributeValue } from '../spans/hop-span.ts';
-import { toOtlpJsonText } from './json.ts';
 import { otlpMessage } from './schema.ts';
+import { toOtlpJsonText } from './to-json.ts';
 import { Fields } from './wire.ts';
 
 const ANY_VALUE = 'opentelemetry.proto.common.v1.AnyValue';

@@ -1,6 +1,7 @@
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import protobuf from 'protobufjs';
+import type protobuf from 'protobufjs';
 
 /** Wire types of https://protobuf.dev/programming-guides/encoding/; groups (3 and 4) do not exist in proto3. */
 export const WIRE = { VARINT: 0, FIXED64: 1, BYTES: 2, FIXED32: 5 } as const;
@@ -40,15 +41,20 @@ export interface Message {
 
 const TRACES = 'opentelemetry/proto/collector/trace/v1/trace_service.proto';
 
+/* Large, and needed only where applications' spans come in. */
+const load = createRequire(import.meta.url);
+let library: typeof protobuf | undefined;
 let loaded: protobuf.Root | undefined;
 const messages = new Map<protobuf.Type, Message>();
+const byFullName = new Map<string, Message>();
 
 /** proto/ lies beside src/ in a checkout, and beside dist/ in the package. */
 function protoRoot(): protobuf.Root {
   if (loaded) return loaded;
   const above = import.meta.url.endsWith('.ts') ? '../..' : '../../..';
   const folder = fileURLToPath(new URL(`${above}/proto`, import.meta.url));
-  const root = new protobuf.Root();
+  library ??= load('protobufjs') as typeof protobuf;
+  const root = new library.Root();
   root.resolvePath = (_, target) => join(folder, target);
   loaded = root.loadSync(TRACES);
   loaded.resolveAll();
@@ -57,7 +63,11 @@ function protoRoot(): protobuf.Root {
 
 /** A message of OTLP as proto/ describes it, such as `opentelemetry.proto.trace.v1.Span`. */
 export function otlpMessage(name: string): Message {
-  return describe(protoRoot().lookupType(name));
+  const known = byFullName.get(name);
+  if (known) return known;
+  const message = describe(protoRoot().lookupType(name));
+  byFullName.set(name, message);
+  return message;
 }
 
 export const REQUEST = 'opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest';
@@ -73,8 +83,9 @@ function describe(type: protobuf.Type): Message {
   const message: Message = { byNumber, byName };
   messages.set(type, message);
   for (const field of type.fieldsArray) {
-    const inner = field.resolvedType instanceof protobuf.Type ? describe(field.resolvedType) : undefined;
-    const scalar = field.resolvedType instanceof protobuf.Enum ? 'enum' : field.type;
+    const { resolvedType } = field;
+    const inner = resolvedType && 'fieldsArray' in resolvedType ? describe(resolvedType) : undefined;
+    const scalar = resolvedType && !inner ? 'enum' : field.type;
     if (!inner && !isScalar(scalar)) throw new Error(`proto/: ${field.fullName} has the type ${field.type}`);
     const described: Field = {
       number: field.id,

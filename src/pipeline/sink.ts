@@ -35,11 +35,7 @@ export function createSpanSink(
     export: (spans) => pass(spans, 0),
     hasRoom(count) {
       const held = processors.reduce((sum, processor) => sum + processor.held(), 0);
-      return exporters.every((exporter) => {
-        const waiting = exporter.stats().waiting + held;
-        /* More than fits at all would never find room. */
-        return waiting === 0 || waiting + count <= exporter.capacity;
-      });
+      return exporters.every((exporter) => exporter.hasRoom(held + count));
     },
     advance() {
       for (const [index, processor] of processors.entries()) pass(processor.advance(nowMs()), index + 1);

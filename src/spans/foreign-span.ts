@@ -35,3 +35,10 @@ export type PipelineSpan = HopSpan | ForeignSpan;
 export function isForeign(span: PipelineSpan): span is ForeignSpan {
   return 'bytes' in span;
 }
+
+/** Bytes of the applications' spans among these. */
+export function foreignBytes(spans: readonly PipelineSpan[]): number {
+  let bytes = 0;
+  for (const span of spans) if (isForeign(span)) bytes += span.bytes.length;
+  return bytes;
+}

@@ -1,4 +1,4 @@
-import { fromOtlpJson } from '../../src/otlp/json.ts';
+import { fromOtlpJson } from '../../src/otlp/from-json.ts';
 import { splitRequest } from '../../src/otlp/request.ts';
 import { otlpMessage, REQUEST } from '../../src/otlp/schema.ts';
 import type { ForeignSpan } from '../../src/spans/foreign-span.ts';

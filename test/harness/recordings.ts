@@ -33,7 +33,7 @@ export function createCollector(): Exporter & { readonly spans: HopSpan[] } {
     start: async () => {},
     export: (batch) => void spans.push(...batch.flatMap((span) => (isForeign(span) ? [] : [span]))),
     shutdown: async () => {},
-    capacity: Number.POSITIVE_INFINITY,
+    hasRoom: () => true,
     stats: () => ({ name: 'collector', accepted: count(), exported: count(), dropped: 0, waiting: 0 }),
   };
 }

@@ -49,7 +49,6 @@ export function consoleColor(
 }
 
 class ConsoleExporter implements Exporter {
-  readonly capacity = QUEUE_SPANS;
   readonly #name: string;
   readonly #options: ConsoleOptions;
   readonly #stream: ConsoleStream;
@@ -104,6 +103,10 @@ class ConsoleExporter implements Exporter {
     const left = this.#counts.waiting;
     if (left > 0) this.#drop(left, `the output did not take the last ${spanCount(left)}`);
     this.#trouble.close(true);
+  }
+
+  hasRoom(count: number): boolean {
+    return this.#counts.hasRoom(count, QUEUE_SPANS);
   }
 
   stats(): ExporterStats {

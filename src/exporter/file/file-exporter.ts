@@ -1,9 +1,9 @@
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { HopspanError } from '../../errors.ts';
-import type { PipelineSpan } from '../../spans/foreign-span.ts';
+import { foreignBytes, type PipelineSpan } from '../../spans/foreign-span.ts';
 import { type Clock, systemClock } from '../clock.ts';
-import { Counts, spanCount } from '../counts.ts';
+import { Counts, MAX_WAITING_BYTES, spanCount } from '../counts.ts';
 import type { Exporter, ExporterStats } from '../exporter.ts';
 import type { ExporterLog } from '../log.ts';
 import { toOtlpJson } from '../otlp-json.ts';
@@ -43,7 +43,6 @@ function startError(path: string, error: NodeJS.ErrnoException): HopspanError {
 }
 
 class FileExporter implements Exporter {
-  readonly capacity = QUEUE_SPANS;
   readonly #name: string;
   readonly #path: string;
   readonly #log: ExporterLog;
@@ -56,6 +55,8 @@ class FileExporter implements Exporter {
   #failing = false;
   /** The last line was cut short by an error. */
   #fragment = false;
+  /** Of applications' spans. */
+  #waitingBytes = 0;
   #closed = false;
   #shutdown: Promise<void> | undefined;
 
@@ -92,12 +93,17 @@ class FileExporter implements Exporter {
     }
     if (taken.length === 0) return;
     this.#queue.push(taken);
+    this.#waitingBytes += foreignBytes(taken);
     this.#pump();
   }
 
   shutdown(timeoutMs: number): Promise<void> {
     this.#shutdown ??= this.#drain(timeoutMs);
     return this.#shutdown;
+  }
+
+  hasRoom(count: number): boolean {
+    return this.#waitingBytes < MAX_WAITING_BYTES && this.#counts.hasRoom(count, QUEUE_SPANS);
   }
 
   stats(): ExporterStats {
@@ -126,6 +132,7 @@ class FileExporter implements Exporter {
   async #writeAll(handle: AppendHandle): Promise<void> {
     while (this.#queue.length > 0) {
       const spans = this.#nextLine();
+      this.#waitingBytes -= foreignBytes(spans);
       try {
         await this.#writeLine(handle, Buffer.from(`${toOtlpJson(spans)}\n`));
         if (this.#closed) return;

@@ -283,11 +283,13 @@ export class RequestEncoder {
   add(span: PipelineSpan): void {
     this.count++;
     if (!isForeign(span)) {
-      writeSpan(this.#part(span.resource, () => resourceField(span.resource), SCOPE_FIELD).spans, span);
+      const { resource } = span;
+      const own = this.#parts.get(resource) ?? this.#open(resource, resourceField(resource), SCOPE_FIELD);
+      writeSpan(own.spans, span);
       return;
     }
     const { origin, bytes } = span;
-    const part = this.#part(origin, () => origin.resource, origin.scope);
+    const part = this.#parts.get(origin) ?? this.#open(origin, origin.resource, origin.scope);
     this.bytes += bytes.length;
     part.spans.reserve(bytes.length + LENGTH_BYTES);
     part.spans.byte(tag(2, BYTES));
@@ -295,12 +297,9 @@ export class RequestEncoder {
     part.spans.bytes(bytes);
   }
 
-  #part(key: HopResource | ForeignOrigin, head: () => Uint8Array, scope: Uint8Array): Part {
-    let part = this.#parts.get(key);
-    if (part === undefined) {
-      part = { head: head(), scope, spans: this.#spare.pop() ?? new ProtoWriter() };
-      this.#parts.set(key, part);
-    }
+  #open(key: HopResource | ForeignOrigin, head: Uint8Array, scope: Uint8Array): Part {
+    const part: Part = { head, scope, spans: this.#spare.pop() ?? new ProtoWriter() };
+    this.#parts.set(key, part);
     return part;
   }
 

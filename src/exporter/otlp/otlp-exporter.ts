@@ -1,6 +1,6 @@
 import type { PipelineSpan } from '../../spans/foreign-span.ts';
 import { type Clock, systemClock } from '../clock.ts';
-import { Counts, spanCount } from '../counts.ts';
+import { Counts, MAX_WAITING_BYTES, spanCount } from '../counts.ts';
 import type { Exporter, ExporterStats } from '../exporter.ts';
 import type { ExporterLog } from '../log.ts';
 import { Trouble } from '../trouble.ts';
@@ -30,7 +30,6 @@ async function connectByGrpc(options: OtlpOptions): Promise<OtlpClient> {
 }
 
 class OtlpExporter implements Exporter {
-  readonly capacity: number;
   readonly #name: string;
   readonly #options: OtlpOptions;
   readonly #log: ExporterLog;
@@ -54,7 +53,6 @@ class OtlpExporter implements Exporter {
   #shutdown: Promise<void> | undefined;
 
   constructor(name: string, options: OtlpOptions, deps: OtlpExporterDeps) {
-    this.capacity = options.queueSize;
     this.#name = name;
     this.#options = options;
     this.#log = deps.log;
@@ -89,6 +87,10 @@ class OtlpExporter implements Exporter {
   shutdown(timeoutMs: number): Promise<void> {
     this.#shutdown ??= this.#drain(timeoutMs);
     return this.#shutdown;
+  }
+
+  hasRoom(count: number): boolean {
+    return this.#queue.bytes < MAX_WAITING_BYTES && this.#counts.hasRoom(count, this.#options.queueSize);
   }
 
   stats(): ExporterStats {

@@ -18,7 +18,7 @@ export class SpanQueue {
   add(spans: readonly PipelineSpan[], count: number): void {
     for (let n = 0; n < count; n++) {
       const span = spans[n] as PipelineSpan;
-      if (this.#open.count > 0 && this.#open.bytes + bytesOf(span) > MAX_BATCH_BYTES)
+      if (this.#open.count > 0 && this.#open.bytes + lengthOf(span) > MAX_BATCH_BYTES)
         this.#full.push(this.#closeOpen());
       this.#open.add(span);
       if (this.#open.count === MAX_BATCH_SPANS) this.#full.push(this.#closeOpen());
@@ -41,6 +41,12 @@ export class SpanQueue {
     return this.#open.count > 0;
   }
 
+  /** What waits, less what is under way and what hopspan's own spans take in the open batch. */
+  get bytes(): number {
+    const closed = [...this.#returned, ...this.#full].reduce((sum, batch) => sum + batch.bytes.length, 0);
+    return closed + this.#open.bytes;
+  }
+
   clear(): void {
     this.#returned = [];
     this.#full = [];
@@ -54,6 +60,6 @@ export class SpanQueue {
 }
 
 /** Of an application's span; hopspan's own are short. */
-function bytesOf(span: PipelineSpan): number {
+function lengthOf(span: PipelineSpan): number {
   return isForeign(span) ? span.bytes.length : 0;
 }

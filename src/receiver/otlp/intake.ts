@@ -1,4 +1,4 @@
-import { fromOtlpJson } from '../../otlp/json.ts';
+import { fromOtlpJson } from '../../otlp/from-json.ts';
 import { splitRequest } from '../../otlp/request.ts';
 import { otlpMessage, REQUEST } from '../../otlp/schema.ts';
 import { Malformed } from '../../otlp/wire.ts';

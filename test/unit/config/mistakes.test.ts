@@ -76,6 +76,32 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
     '2:1: found no entry in exporters, expected at least one of otlp, console or file',
     '3:51: found no exporter in service.pipelines.traces.exporters, expected at least one',
   ],
+  [
+    yaml({
+      receivers:
+        '{ebpf: , otlp: , otlp/2: {protocols: {grpc: {endpoint: "1.2.3.4"}, http: {endpoint: "[1]:80"}}}}',
+    }),
+    '1:21: found no protocol for receivers.otlp.protocols, expected grpc, http or both',
+    '1:67: found "1.2.3.4" for receivers.otlp/2.protocols.grpc.endpoint, expected HOST:PORT to listen on, such as 127.0.0.1:4317, 0.0.0.0:4317 or [::1]:4317',
+    '1:96: found "[1]:80" for receivers.otlp/2.protocols.http.endpoint, expected HOST:PORT to listen on, such as 127.0.0.1:4317, 0.0.0.0:4317 or [::1]:4317',
+  ],
+  [
+    yaml({ more: 'processors: {hop_parent: {wait: -1s, max_span: 5}}' }),
+    '4:33: found "-1s" for processors.hop_parent.wait, expected a duration such as "5s", "200ms" or "1m30s", from 0s to 1m',
+    '4:38: found the key "max_span" in processors.hop_parent, expected wait, remember or max_spans; did you mean "max_spans"?',
+  ],
+  [
+    yaml({
+      receivers: '{ebpf: , otlp: {protocols: {grpc: }}}',
+      exporters:
+        '{otlp: {endpoint: "http://localhost:4317"}, otlp/2: {endpoint: "http://10.0.0.1:4317"}, console: }',
+    }),
+    '2:20: found http://localhost:4317 for exporters.otlp.endpoint, where the receiver otlp listens, expected another endpoint for one of them',
+  ],
+  [
+    yaml({ receivers: '{ebpf: , otlp: {protocols: {grpc: }}}', exporters: '{otlp: , console: }' }),
+    '2:13: found http://localhost:4317 for exporters.otlp.endpoint, where the receiver otlp listens, expected another endpoint for one of them',
+  ],
   [yaml({ more: 'processors: {batch: }' }), '4:14: found the unknown processor "batch", expected hop_parent'],
   [yaml({ exporters: '{console: 5}' }), '2:22: found 5 for exporters.console, expected a mapping'],
   // Receiver

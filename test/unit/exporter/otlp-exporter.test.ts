@@ -9,7 +9,9 @@ import { status } from '@grpc/grpc-js';
 import type { Exporter } from '../../../src/exporter/exporter.ts';
 import { DEFAULT_OTLP_OPTIONS, type OtlpOptions } from '../../../src/exporter/otlp/options.ts';
 import { createOtlpExporter } from '../../../src/exporter/otlp/otlp-exporter.ts';
+import type { ForeignSpan } from '../../../src/spans/foreign-span.ts';
 import type { HopSpan } from '../../../src/spans/hop-span.ts';
+import { makeForeign } from '../../harness/foreign-spans.ts';
 import { createLogLines, type LogLines } from '../../harness/log-lines.ts';
 import { makeExchange, makeResource } from '../../harness/make-spans.ts';
 import { type OtlpSink, startOtlpSink } from '../../harness/otlp-sink.ts';
@@ -326,5 +328,38 @@ describe('shutdown', () => {
       const { exporter } = await startExporter(sink.endpoint);
       await Promise.all([exporter.shutdown(10_000), exporter.shutdown(10_000)]);
       assert.equal(sink.requests().length, 0);
+    }));
+});
+
+describe("applications' spans", () => {
+  const long = (n: number, length: number): ForeignSpan =>
+    makeForeign({
+      ...{ traceId: '11'.repeat(16), spanId: n.toString(16).padStart(16, '0') },
+      ...{ fromUs: 0, toUs: 1, attributes: { text: 'x'.repeat(length) } },
+    });
+  const MIB = 1024 * 1024;
+
+  test('long ones go out in more requests, of which each is no longer than servers take', () =>
+    withSink(async (sink) => {
+      const { exporter } = await startExporter(sink.endpoint);
+      exporter.export(Array.from({ length: 12 }, (_, n) => long(n + 1, 0.5 * MIB)));
+      await sink.waitForSpans(12);
+      assert.deepEqual(
+        sink.requests().map(({ spans, code }) => [spans, code]),
+        Array.from({ length: 4 }, () => [3, status.OK]),
+      );
+      await exporter.shutdown(1000);
+    }));
+
+  test('have no room where many bytes wait, however few they are', () =>
+    withSink(async (sink) => {
+      sink.hang();
+      const { exporter } = await startExporter(sink.endpoint, { timeoutMs: 60_000 });
+      let taken = 0;
+      for (; taken < 200 && exporter.hasRoom(1); taken++) exporter.export([long(taken + 1, MIB)]);
+      assert.ok(taken > 60 && taken < 80, `${taken} spans of 1 MiB`);
+      sink.resume();
+      await exporter.shutdown(20_000);
+      assertStats(exporter, { exported: taken, dropped: 0 });
     }));
 });

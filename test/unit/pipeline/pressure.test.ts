@@ -12,7 +12,7 @@ function counts() {
     start: async () => {},
     export: () => {},
     shutdown: async () => {},
-    capacity: Number.POSITIVE_INFINITY,
+    hasRoom: () => true,
     stats: () => ({ name: 'counts', accepted: state.exported + state.waiting, dropped: 0, ...state }),
   };
   return Object.assign(state, { exporter });

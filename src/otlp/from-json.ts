@@ -1,13 +1,9 @@
 import protobuf from 'protobufjs/minimal.js';
 import type { Field, Message } from './schema.ts';
-import { Fields, MAX_DEPTH, Malformed } from './wire.ts';
-
-// OTLP/JSON is proto3's JSON mapping with ids in hexadecimal and enums as numbers
-// (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding).
+import { HEX_FIELDS } from './to-json.ts';
+import { MAX_DEPTH, Malformed } from './wire.ts';
 
 type Writer = protobuf.Writer;
-
-const HEX_FIELDS: ReadonlySet<string> = new Set(['traceId', 'spanId', 'parentSpanId']);
 
 /**
  * A message of OTLP/JSON as protobuf. Unknown keys are ignored, as the specification demands.
@@ -124,50 +120,4 @@ function wholeOf(value: unknown, type: Field['type']): bigint | undefined {
   if (typeof value === 'number' && Number.isInteger(value)) whole = BigInt(value);
   else if (typeof value === 'string' && /^-?\d{1,20}$/.test(value)) whole = BigInt(value);
   return range && whole !== undefined && whole >= range[0] && whole <= range[1] ? whole : undefined;
-}
-
-/** A well-formed message as OTLP/JSON; fields that hopspan does not know have no name there and are left out. */
-export function toOtlpJsonText(bytes: Uint8Array, message: Message, start = 0, end = bytes.length): string {
-  const parts = new Map<Field, string[]>();
-  const fields = new Fields(bytes, start, end);
-  while (fields.next()) {
-    const field = message.byNumber.get(fields.number);
-    if (!field || field.wireType !== fields.wireType) continue;
-    const text = valueText(fields, field);
-    const list = parts.get(field);
-    /* Of a field that comes twice the last one counts. */
-    if (list && field.repeated) list.push(text);
-    else parts.set(field, [text]);
-  }
-  const members = Array.from(
-    parts,
-    ([field, list]) => `"${field.name}":${field.repeated ? `[${list.join(',')}]` : list[0]}`,
-  );
-  return `{${members.join(',')}}`;
-}
-
-function valueText(fields: Fields, field: Field): string {
-  if (field.message) return toOtlpJsonText(fields.bytes, field.message, fields.start, fields.end);
-  switch (field.type) {
-    case 'string':
-      return JSON.stringify(fields.text());
-    case 'bytes':
-      return `"${HEX_FIELDS.has(field.name) ? fields.hex() : Buffer.from(fields.value()).toString('base64')}"`;
-    case 'bool':
-      return fields.varint() === 0n ? 'false' : 'true';
-    case 'int64':
-      return `"${BigInt.asIntN(64, fields.varint())}"`;
-    case 'fixed64':
-      return `"${fields.fixed64()}"`;
-    case 'fixed32':
-      return String(fields.fixed32());
-    case 'uint32':
-      return String(BigInt.asUintN(32, fields.varint()));
-    case 'double': {
-      const value = fields.double();
-      return Number.isFinite(value) ? String(value) : `"${value}"`;
-    }
-    default:
-      return String(BigInt.asIntN(32, fields.varint()));
-  }
 }
