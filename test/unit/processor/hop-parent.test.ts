@@ -308,6 +308,14 @@ describe('late spans, and too many', () => {
     for (let count = 0; count < 20; count++) processor.process([long], 0);
     assert.ok(processor.held() <= 8, String(processor.held()));
     assert.equal(processor.held() + (processor.stats.hurried ?? 0), 20);
+    const hurried = processor.stats.hurried;
+    processor.flush(0);
+    for (let count = 0; count < 7; count++) processor.process([long], 0);
+    assert.deepEqual(
+      [processor.held(), processor.stats.hurried],
+      [7, hurried],
+      'what has gone takes no room',
+    );
   });
 
   test('of too many hops the oldest are forgotten', () => {
