@@ -9,11 +9,44 @@ const ANY_VALUE = 'opentelemetry.proto.common.v1.AnyValue';
 const VALUE = { text: 1, bool: 2, int: 3, double: 4 } as const;
 const SPAN_ATTRIBUTES = 9;
 
+/** Names that are looked for, by how many bytes they take. */
+export type Names = ReadonlyMap<number, readonly { readonly name: string; readonly bytes: Buffer }[]>;
+
+export function namesOf(names: readonly string[]): Names {
+  return Map.groupBy(
+    names.map((name) => ({ name, bytes: Buffer.from(name) })),
+    ({ bytes }) => bytes.length,
+  );
+}
+
 const ofOrigins = new WeakMap<ForeignOrigin, Attributes>();
 
 /** A span's attributes as far as hopspan looks at them: lists and maps as JSON, integers as numbers. */
 export function spanAttributes(bytes: Uint8Array): Attributes {
   return attributesIn(bytes, SPAN_ATTRIBUTES);
+}
+
+/** Those of a span's attributes that have one of these names: cheaper by far than all of them. */
+export function pickAttributes(bytes: Uint8Array, names: Names): Attributes {
+  const found: Record<string, AttributeValue> = {};
+  const fields = new Fields(bytes);
+  while (fields.next()) {
+    if (fields.number !== SPAN_ATTRIBUTES) continue;
+    const pair = new Fields(fields.bytes, fields.start, fields.end);
+    let name: string | undefined;
+    while (pair.next()) {
+      if (pair.number === 1) name = nameAt(pair, names);
+      else if (pair.number === 2 && name !== undefined) found[name] = anyValue(pair.value());
+    }
+  }
+  return found;
+}
+
+function nameAt({ bytes, start, end }: Fields, names: Names): string | undefined {
+  for (const each of names.get(end - start) ?? []) {
+    if (bytes.compare(each.bytes, 0, each.bytes.length, start, end) === 0) return each.name;
+  }
+  return undefined;
 }
 
 /** Attributes of a span's resource. */

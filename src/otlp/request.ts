@@ -1,7 +1,7 @@
 import type { ForeignKind, ForeignOrigin, ForeignSpan } from '../spans/foreign-span.ts';
 import type { HrTime } from '../spans/hop-span.ts';
 import { otlpMessage, REQUEST } from './schema.ts';
-import { Fields, Malformed, validate } from './wire.ts';
+import { Fields, validate } from './wire.ts';
 
 /** ExportTraceServiceRequest.resource_spans, ResourceSpans.scope_spans, ScopeSpans.spans. */
 const RESOURCE_SPANS_FIELD = 1;
@@ -88,15 +88,16 @@ function hrTime(ns: bigint): HrTime {
 }
 
 /**
- * The span under another parent, with one attribute more; all else stays byte for byte.
+ * The span under another parent, with one text attribute more; all else stays byte for byte.
  * @param parentSpanId 16 hexadecimal digits, in the place of as many
+ * @param value short, and ASCII
  */
 export function withParent(span: ForeignSpan, parentSpanId: string, key: string, value: string): ForeignSpan {
-  const attribute = Buffer.concat([
-    lengthDelimited(1, Buffer.from(key)),
-    lengthDelimited(2, lengthDelimited(1, Buffer.from(value))),
-  ]);
-  const bytes = Buffer.concat([span.bytes, lengthDelimited(9, attribute)]);
+  const attribute = textAttribute(key, value);
+  const { length } = span.bytes;
+  const bytes = Buffer.allocUnsafe(length + attribute.length);
+  bytes.set(span.bytes);
+  bytes.set(attribute, length);
   const fields = new Fields(span.bytes);
   while (fields.next()) {
     if (fields.number === SPAN_FIELD.parentSpanId) bytes.write(parentSpanId, fields.start, 'hex');
@@ -104,8 +105,10 @@ export function withParent(span: ForeignSpan, parentSpanId: string, key: string,
   return { ...span, parentSpanId, bytes };
 }
 
-/** A short length-delimited field, below 16. */
-function lengthDelimited(field: number, value: Uint8Array): Buffer {
-  if (value.length > 0x7f) throw new Malformed('a short field is expected');
-  return Buffer.concat([Uint8Array.of((field << 3) | 2, value.length), value]);
+/** Span.attributes with a KeyValue whose parts take less than 128 bytes each. */
+function textAttribute(key: string, value: string): Buffer {
+  const pair = key.length + value.length + 6;
+  const head = Buffer.of((9 << 3) | 2, pair, (1 << 3) | 2, key.length);
+  const middle = Buffer.of((2 << 3) | 2, value.length + 2, (1 << 3) | 2, value.length);
+  return Buffer.concat([head, Buffer.from(key, 'latin1'), middle, Buffer.from(value, 'latin1')]);
 }

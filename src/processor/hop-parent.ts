@@ -1,10 +1,10 @@
-import { resourceAttributes, spanAttributes } from '../otlp/attributes.ts';
+import { namesOf, pickAttributes, resourceAttributes } from '../otlp/attributes.ts';
 import { withParent } from '../otlp/request.ts';
 import type { AttributeName } from '../spans/attributes.ts';
 import { type ForeignSpan, isForeign, type PipelineSpan } from '../spans/foreign-span.ts';
 import type { HopSpan } from '../spans/hop-span.ts';
 import type { Processor } from './processor.ts';
-import { type Choice, chooseUpstream, type HopEnd, type ServerSpan } from './upstream-choice.ts';
+import { type Choice, chooseUpstream, EVIDENCE, type HopEnd, type ServerSpan } from './upstream-choice.ts';
 
 export interface HopParentOptions {
   /** How long an application's span waits for the hops of its trace. Milliseconds. */
@@ -33,6 +33,8 @@ const MAX_CHAIN = 64;
 const MAX_CANDIDATES = 1024;
 
 const ORIGINAL_PARENT: AttributeName = 'hopspan.original_parent_span_id';
+
+const NAMES = namesOf(EVIDENCE);
 
 /** A hop's SERVER or CLIENT span, as much of it as is looked at. */
 interface Known extends HopEnd {
@@ -87,7 +89,7 @@ export function createHopParent(options: HopParentOptions): Processor {
 
   function hold(span: ForeignSpan, atMs: number): void {
     /* A copy, for what came in may be a small part of a large request. */
-    held.add({ span: { ...span, bytes: Uint8Array.from(span.bytes) }, atMs });
+    held.add({ span: { ...span, bytes: Buffer.from(span.bytes) }, atMs });
     heldBytes += span.bytes.length;
   }
 
@@ -220,5 +222,5 @@ function entryOf<K, V>(map: Map<K, V>, key: K, make: () => V): V {
 }
 
 function serverSpan({ start, end, bytes, origin }: ForeignSpan): ServerSpan {
-  return { start, end, attributes: spanAttributes(bytes), resource: resourceAttributes(origin) };
+  return { start, end, attributes: pickAttributes(bytes, NAMES), resource: resourceAttributes(origin) };
 }

@@ -40,6 +40,9 @@ const PEER_ADDRESS = ['network.peer.address', 'net.sock.peer.addr', 'net.peer.ip
 const PEER_PORT = ['network.peer.port', 'net.sock.peer.port', 'net.peer.port'] as const;
 const METHOD = ['http.request.method', 'http.method'] as const;
 
+/** The attributes of an application's span that are looked at. */
+export const EVIDENCE: readonly string[] = [...PEER_ADDRESS, ...PEER_PORT, ...METHOD];
+
 /**
  * The only CLIENT span to which the evidence points. The address and port from which the application was called name
  * the connection, and the time the exchange on it. Where the application does not tell a port, its span must lie within

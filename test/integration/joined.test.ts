@@ -4,7 +4,7 @@ import { type Call, startApplication } from '../harness/application.ts';
 import { type FileSpan, startHopspan } from '../harness/hopspan.ts';
 import { freePort } from '../harness/ports.ts';
 import { stopLeftovers } from '../harness/process.ts';
-import { startEnvoy } from '../harness/proxies.ts';
+import { startEnvoy, startHaproxy, startNginxStream } from '../harness/proxies.ts';
 
 after(stopLeftovers);
 
@@ -40,19 +40,28 @@ function urlPathOf(span: FileSpan | undefined): string {
 
 const JOINED = 'client/CLIENT edge/SERVER edge/CLIENT inner/SERVER inner/CLIENT backend/SERVER';
 const CASES = {
-  'relays of bytes, by the address that the backend was called from': { http: false, addresses: true },
-  'proxies that speak HTTP themselves, by that address': { http: true, addresses: true },
-  'relays of bytes, by time': { http: false, addresses: false },
+  'Envoys that relay bytes, by the address that the backend was called from': {
+    ...{ startEdge: startEnvoy, startInner: startEnvoy, http: false, addresses: true },
+  },
+  'Envoys that speak HTTP themselves, by that address': {
+    ...{ startEdge: startEnvoy, startInner: startEnvoy, http: true, addresses: true },
+  },
+  'Envoys that relay bytes, by time': {
+    ...{ startEdge: startEnvoy, startInner: startEnvoy, http: false, addresses: false },
+  },
+  'HAProxy and nginx, by that address': {
+    ...{ startEdge: startHaproxy, startInner: startNginxStream, http: false, addresses: true },
+  },
 };
 
-describe('client → Envoy → Envoy → backend is one tree', () => {
-  for (const [name, { http, addresses }] of Object.entries(CASES)) {
+describe('client → proxy → proxy → backend is one tree', () => {
+  for (const [name, { startEdge, startInner, http, addresses }] of Object.entries(CASES)) {
     it(name, async () => {
       const grpc = await freePort();
       const application = await startApplication({ endpoint: `http://127.0.0.1:${grpc}`, addresses });
       const mode = http ? { http: {} } : {};
-      const inner = await startEnvoy({ listeners: [{ upstreamPort: application.backendPort }], ...mode });
-      const edge = await startEnvoy({ listeners: [{ upstreamPort: inner.port }], ...mode });
+      const inner = await startInner({ listeners: [{ upstreamPort: application.backendPort }], ...mode });
+      const edge = await startEdge({ listeners: [{ upstreamPort: inner.port }], ...mode });
       const hopspan = await startHopspan({
         targets: [
           `{ listen_port: ${edge.port}, service_name: edge }`,

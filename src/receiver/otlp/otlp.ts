@@ -3,6 +3,9 @@ import { HopspanError } from '../../errors.ts';
 import { Intake, type IntakeStats, type SpanInput } from './intake.ts';
 import { addressText, type Listening } from './listening.ts';
 
+/** At the end, for requests under way: they are short, and senders that stopped in one hold up nobody. */
+const DRAIN_MS = 2000;
+
 /** Takes applications' spans by OTLP and hands them on as they are. */
 export interface OtlpReceiver {
   readonly name: string;
@@ -52,7 +55,9 @@ export function createOtlpReceiver(config: OtlpReceiverConfig, input: SpanInput)
     name: config.name,
     start: listen,
     async stop(timeoutMs) {
-      const closing = [...servers.values()].map((server) => server.close(Math.max(0, timeoutMs)));
+      const closing = [...servers.values()].map((server) =>
+        server.close(Math.max(0, Math.min(timeoutMs, DRAIN_MS))),
+      );
       servers.clear();
       await Promise.all(closing);
       intake.closed = true;
