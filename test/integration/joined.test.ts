@@ -5,6 +5,7 @@ import { type FileSpan, startHopspan } from '../harness/hopspan.ts';
 import { freePort } from '../harness/ports.ts';
 import { stopLeftovers } from '../harness/process.ts';
 import { startEnvoy, startHaproxy, startNginxStream } from '../harness/proxies.ts';
+import type { RunningProxy } from '../harness/proxy.ts';
 
 after(stopLeftovers);
 
@@ -39,7 +40,7 @@ function urlPathOf(span: FileSpan | undefined): string {
 }
 
 const JOINED = 'client/CLIENT edge/SERVER edge/CLIENT inner/SERVER inner/CLIENT backend/SERVER';
-const CASES = {
+const CASES: Record<string, Case> = {
   'Envoys that relay bytes, by the address that the backend was called from': {
     ...{ startEdge: startEnvoy, startInner: startEnvoy, http: false, addresses: true },
   },
@@ -54,28 +55,60 @@ const CASES = {
   },
 };
 
+type Start = (options: {
+  readonly listeners: readonly { readonly upstreamPort: number }[];
+  readonly http?: Readonly<Record<string, never>>;
+}) => Promise<RunningProxy>;
+
+interface Case {
+  readonly startEdge: Start;
+  readonly startInner: Start;
+  readonly http: boolean;
+  readonly addresses: boolean;
+  readonly oneCaller?: boolean;
+}
+
+/** What a client, two proxies and a backend did, and what hopspan made of it. */
+async function runCase(options: Case): Promise<{ calls: Call[]; spans: FileSpan[] }> {
+  const { startEdge, startInner, http, ...more } = options;
+  const grpc = await freePort();
+  const application = await startApplication({ endpoint: `http://127.0.0.1:${grpc}`, ...more });
+  const mode = http ? { http: {} } : {};
+  const inner = await startInner({ listeners: [{ upstreamPort: application.backendPort }], ...mode });
+  const edge = await startEdge({ listeners: [{ upstreamPort: inner.port }], ...mode });
+  const hopspan = await startHopspan({
+    targets: [
+      `{ listen_port: ${edge.port}, service_name: edge }`,
+      `{ listen_port: ${inner.port}, service_name: inner }`,
+    ],
+    receivers: { otlp: `{ protocols: { grpc: { endpoint: '127.0.0.1:${grpc}' } } }` },
+    processors: { hop_parent: '' },
+  });
+  const calls = await application.call(edge.port, REQUESTS, CONCURRENCY);
+  await application.stop();
+  await edge.stop();
+  await inner.stop();
+  return { calls, spans: await hopspan.finish() };
+}
+
 describe('client → proxy → proxy → backend is one tree', () => {
-  for (const [name, { startEdge, startInner, http, addresses }] of Object.entries(CASES)) {
+  for (const [name, options] of Object.entries(CASES)) {
     it(name, async () => {
-      const grpc = await freePort();
-      const application = await startApplication({ endpoint: `http://127.0.0.1:${grpc}`, addresses });
-      const mode = http ? { http: {} } : {};
-      const inner = await startInner({ listeners: [{ upstreamPort: application.backendPort }], ...mode });
-      const edge = await startEdge({ listeners: [{ upstreamPort: inner.port }], ...mode });
-      const hopspan = await startHopspan({
-        targets: [
-          `{ listen_port: ${edge.port}, service_name: edge }`,
-          `{ listen_port: ${inner.port}, service_name: inner }`,
-        ],
-        receivers: { otlp: `{ protocols: { grpc: { endpoint: '127.0.0.1:${grpc}' } } }` },
-        processors: { hop_parent: '' },
-      });
-      const calls = await application.call(edge.port, REQUESTS, CONCURRENCY);
-      await application.stop();
-      await edge.stop();
-      await inner.stop();
-      const spans = await hopspan.finish();
+      const { calls, spans } = await runCase(options);
       assert.deepEqual(ways(calls, spans), { [JOINED]: REQUESTS });
+    });
+  }
+});
+
+describe('many requests under one span of the caller', () => {
+  const ENVOYS = { startEdge: startEnvoy, startInner: startEnvoy, http: false, oneCaller: true };
+  const under = 'client/INTERNAL edge/SERVER edge/CLIENT inner/SERVER inner/CLIENT backend/SERVER';
+  for (const addresses of [true, false]) {
+    it(`no span goes under another's hop, ${addresses ? 'by addresses' : 'by time'}`, async () => {
+      const { calls, spans } = await runCase({ ...ENVOYS, addresses });
+      const { [under]: moved = 0, 'client/INTERNAL backend/SERVER': left = 0 } = ways(calls, spans);
+      assert.equal(moved + left, REQUESTS);
+      if (addresses) assert.ok(moved > 0);
     });
   }
 });
