@@ -552,6 +552,7 @@ static __always_inline enum hs_step skip_body(struct hs_scan *scan)
 	case HS_BODY:
 		return HS_MESSAGE_OVER;
 	case HS_CHUNK:
+		m->body_bytes -= 2; /* CR LF after the data */
 		m->state = HS_CHUNK_SIZE;
 		m->match = 0;
 		return HS_GO_ON;

@@ -67,8 +67,13 @@ export function createChain(emit: (hop: Hop) => void): Chain {
 
   function place(hop: Hop): void {
     emit(hop);
-    const upstream = hop.upstream;
-    if (!upstream || hop.kind === 'connection' || isUnchained(upstream)) return;
+    if (hop.kind === 'connection') return;
+    for (const upstream of [hop.upstream, ...(hop.tries ?? []), ...(hop.mirrors ?? [])]) {
+      if (upstream && !isUnchained(upstream)) placeUnder(hop, upstream);
+    }
+  }
+
+  function placeUnder(hop: Hop, upstream: Side): void {
     remember(upstream.connection, hop.clock.monotonicNs, {
       requestStart: requestStart(upstream),
       requestEnd: requestTotal(upstream),

@@ -1,16 +1,25 @@
-import { MESSAGE_FLAGS } from '../records.gen.ts';
-import { hasExchange, isDownstream, lastByteNs, type Side } from './side.ts';
+import { answers, arrange, isSameContent, isWithin, type Parts, type Trait, traitOf } from './evidence.ts';
+import { assign } from './matching.ts';
+import { isDownstream, lastByteNs, type Side } from './side.ts';
 
 /** By then after its last byte whatever its proxy sent upstream has come, too: an exchange is held for a second (http-sides.ts). */
 const SETTLE_NS = 1_300_000_000;
+/** How much longer a downstream half waits for others that compete with it. */
+const GRACE_NS = 2_000_000_000;
 /** How long an upstream half waits for a slow client's downstream half. */
 const UPSTREAM_WAIT_NS = 30_000_000_000;
-/** Requests that wait at the same time; the oldest are given apart above it. */
-const MAX_GROUPS = 16_384;
+/** Requests of one kind are looked at once in so long, all together. */
+const INTERVAL_NS = 250_000_000;
+/** Kinds of requests, and halves of them, that wait at the same time; the oldest are given apart above it. */
+const MAX_KINDS = 16_384;
+const MAX_HALVES = 32_768;
+/** Possible pairs that are looked into in one go; where there are more, all are ambiguous. */
+const MAX_EDGES = 200_000;
+const MAX_LEFTOVERS = 1_000_000;
 /** An id that was seen on more than one request at a time tells nothing; it is asked again after so long. */
 const DISTRUST_NS = 60_000_000_000;
-/** Headers that tell a request from all others, the surest first. */
-const IDS = ['traceparent', 'b3', 'x-b3-spanid', 'uber-trace-id', 'x-request-id'];
+/** Halves that may carry one id before it is distrusted. */
+const MAX_CARRIERS = 64;
 
 /** One half of an exchange, and what was known when it came. */
 export interface HttpHalf {
@@ -18,110 +27,337 @@ export interface HttpHalf {
   readonly setUp: boolean;
 }
 
-interface Group {
-  readonly downs: HttpHalf[];
-  readonly ups: HttpHalf[];
-  dueNs: number;
+/** What one request led to upstream. */
+export interface ContentMatch {
+  readonly upstream: Side;
+  readonly tries: readonly Side[];
+  readonly mirrors: readonly Side[];
 }
 
 /**
- * Pairs the two halves of a request that went through a proxy which speaks HTTP itself, by an id that the request
- * carries and the proxy passes on. A pair must have the same method, path and status, the upstream exchange must lie within
- * the downstream one, and nobody else may carry the id at that time; else the halves are given apart.
+ * Pairs the halves of requests that went through a proxy which speaks HTTP itself. An id that the request carries and
+ * the proxy passes on is the surest evidence. Without one, requests of the same process, thread, method and path are
+ * assigned to each other by times, statuses, lengths and user agents; what every possible assignment has in common is
+ * a pair, all else is given apart.
  */
 export interface ContentPairs {
-  /** Takes a half that has an id and a whole answer; true when it did. */
+  /** Takes a half whose request is over, and its answer or its connection; true when it did. */
   add(half: HttpHalf): boolean;
   advance(nowNs: number): void;
-  /** Gives at most so many requests out; true when none is left. */
+  /** Gives requests of at most so many kinds out; true when none is left. */
   flush(limit: number): boolean;
   size(): number;
 }
 
 export interface ContentResult {
-  pair(downstream: HttpHalf, upstream: Side): void;
+  pair(downstream: HttpHalf, match: ContentMatch): void;
   /** @param ambiguous more than one half fits the other */
   apart(half: HttpHalf, ambiguous: boolean): void;
 }
 
+interface Entry extends Trait {
+  readonly half: HttpHalf;
+  readonly kind: Kind;
+  dueNs: number;
+  /** Could have belonged to more than one. */
+  ambiguous: boolean;
+  gone: boolean;
+}
+
+/** Requests that look alike. */
+interface Kind {
+  readonly key: string;
+  downs: Entry[];
+  ups: Entry[];
+  dueNs: number;
+  /** Upstream halves were given apart that may have belonged to requests of this time. */
+  spentFromNs: number;
+  spentToNs: number;
+}
+
+interface Carriers {
+  downs: Entry[];
+  ups: Entry[];
+}
+
 export function createContentPairs(result: ContentResult): ContentPairs {
-  /** By process, id, method and path; the longest wait first. */
-  const groups = new Map<string, Group>();
-  /** Until when, by key; the oldest first. */
+  /** What was settled longest ago first. */
+  const kinds = new Map<string, Kind>();
+  const carriers = new Map<string, Carriers>();
+  /** Until when, by id; the oldest first. */
   const distrusted = new Map<string, number>();
+  /** Processes whose threads hand requests to each other, so that the thread says nothing. */
+  const handing = new Set<number>();
+  let waiting = 0;
   let nowNs = 0;
 
-  function settle(key: string, { downs, ups }: Group): void {
-    groups.delete(key);
-    const [down, otherDown] = downs;
-    const [up, otherUp] = ups;
-    const ambiguous = otherDown !== undefined || otherUp !== undefined;
-    if (down && up && !ambiguous && liesWithin(up.side, down.side)) {
-      result.pair(down, up.side);
+  function kindOf({ side, request, answer }: Trait): Kind {
+    if (answer && request.tid !== answer.tid && handing.size < MAX_KINDS) handing.add(side.tgid);
+    const tid = handing.has(side.tgid) ? 0 : request.tid;
+    const key = `${side.tgid} ${tid} ${request.method} ${request.path}`;
+    let kind = kinds.get(key);
+    if (!kind) {
+      const never = Number.POSITIVE_INFINITY;
+      kind = { key, downs: [], ups: [], dueNs: never, spentFromNs: never, spentToNs: 0 };
+      kinds.set(key, kind);
+    }
+    return kind;
+  }
+
+  function leave(entry: Entry): void {
+    entry.gone = true;
+    waiting--;
+    for (const id of entry.ids) {
+      const found = carriers.get(id);
+      if (!found) continue;
+      found.downs = found.downs.filter((other) => other !== entry);
+      found.ups = found.ups.filter((other) => other !== entry);
+      if (found.downs.length + found.ups.length === 0) carriers.delete(id);
+    }
+  }
+
+  function apart(entry: Entry, ambiguous: boolean): void {
+    leave(entry);
+    result.apart(entry.half, ambiguous || entry.ambiguous);
+  }
+
+  function pair(down: Entry, { served, tries, mirrors }: Parts<Entry>): void {
+    for (const entry of [down, served, ...tries, ...mirrors]) leave(entry);
+    const sides = (entries: readonly Entry[]): Side[] => entries.map(({ side }) => side);
+    result.pair(down.half, { upstream: served.side, tries: sides(tries), mirrors: sides(mirrors) });
+  }
+
+  function distrust(id: string): void {
+    carriers.delete(id);
+    distrusted.delete(id);
+    distrusted.set(id, nowNs + DISTRUST_NS);
+  }
+
+  function carry(entry: Entry): void {
+    for (const id of entry.ids) {
+      if (distrusted.has(id)) {
+        distrust(id);
+        continue;
+      }
+      const found = carriers.get(id) ?? { downs: [], ups: [] };
+      carriers.set(id, found);
+      (isDownstream(entry.side) ? found.downs : found.ups).push(entry);
+      if (found.downs.length + found.ups.length > MAX_CARRIERS) distrust(id);
+    }
+  }
+
+  /** By an id that nobody else carries at that time; the path may differ, for proxies rewrite it. */
+  function pairById(down: Entry): boolean {
+    for (const id of down.ids) {
+      const found = carriers.get(id);
+      const ups = found?.ups.filter((up) => isWithin(up, down)) ?? [];
+      if (!found || ups.length === 0) continue;
+      const parts = arrange(down, ups);
+      const rivals = found.downs.filter((other) => other !== down && ups.some((up) => isWithin(up, other)));
+      if (parts && rivals.length === 0) {
+        pair(down, parts);
+        return true;
+      }
+      if (rivals.length > 0 || !parts) distrust(id);
+    }
+    return false;
+  }
+
+  /** The half carries an id that another one of the other direction carries as well: it is that one's, or nobody's. */
+  const isSpokenFor = (up: Entry, down: Entry): boolean =>
+    up.ids.some((id) => (carriers.get(id)?.downs.length ?? 0) > 0) &&
+    !up.ids.some((id) => down.ids.includes(id));
+
+  function settle(kind: Kind, force: boolean): void {
+    kind.downs = kind.downs.filter(({ gone }) => !gone);
+    kind.ups = kind.ups.filter(({ gone }) => !gone);
+    const isRipe = (entry: Entry): boolean => force || entry.dueNs <= nowNs;
+    for (const down of kind.downs) if (isRipe(down)) pairById(down);
+    if (kind.downs.some((down) => !down.gone && isRipe(down))) assignKind(kind, isRipe, force);
+    for (const up of kind.ups) if (!up.gone && (force || up.dueNs <= nowNs)) apart(up, false);
+    if (force) for (const down of kind.downs) if (!down.gone) apart(down, false);
+    kind.downs = kind.downs.filter(({ gone }) => !gone);
+    kind.ups = kind.ups.filter(({ gone }) => !gone);
+    schedule(kind);
+  }
+
+  function schedule(kind: Kind): void {
+    kinds.delete(kind.key);
+    const isEmpty = kind.downs.length + kind.ups.length === 0;
+    if (isEmpty && kind.spentToNs < nowNs - UPSTREAM_WAIT_NS) return;
+    const dues = [...kind.downs, ...kind.ups].reduce(
+      (first, { dueNs }) => Math.min(first, dueNs),
+      Number.POSITIVE_INFINITY,
+    );
+    kind.dueNs = isEmpty ? nowNs + UPSTREAM_WAIT_NS : Math.max(dues, nowNs + INTERVAL_NS);
+    kinds.set(kind.key, kind);
+  }
+
+  function assignKind(kind: Kind, isRipe: (entry: Entry) => boolean, force: boolean): void {
+    const all = kind.downs.filter(({ gone }) => !gone);
+    const ups = kind.ups.filter(({ gone }) => !gone);
+    const fitting = fit(all, ups, isSpokenFor);
+    const downs = all.filter(isRipe);
+    if (!fitting) {
+      for (const down of downs) apart(down, true);
+      const untilNs = downs.reduce((last, { beganNs }) => Math.max(last, beganNs), 0);
+      for (const up of ups) if (up.beganNs <= untilNs) spend(kind, up);
       return;
     }
-    if (ambiguous) distrusted.set(key, nowNs + DISTRUST_NS);
-    for (const half of [...downs, ...ups]) result.apart(half, ambiguous);
+    const placeOf = new Map(downs.map((down, place) => [down, place]));
+    const candidates = fitting.map((fits) => fits.flatMap((down) => placeOf.get(down) ?? []));
+    /** Waits for downstream halves that compete, and for whose own upstream halves it may be too early. */
+    const mayWait = (up: number): boolean =>
+      !force && (fitting[up] ?? []).some((down) => !isRipe(down) && nowNs - down.dueNs < GRACE_NS);
+    const tooLate = (down: Entry): boolean => nowNs - down.dueNs > GRACE_NS;
+    const { sure, blocks } = assign(downs.length, candidates);
+    const triesOf = leftovers(all, ups, fitting);
+    const busy = new Set<Entry>();
+
+    for (const [at, place] of sure.entries()) {
+      const up = ups[at];
+      const down = downs[place];
+      if (!up || !down) continue;
+      busy.add(down);
+      if (mayWait(at) && !tooLate(down)) continue;
+      const others = triesOf.get(down) ?? [];
+      const parts = arrange(down, [up, ...others]) ?? { served: up, tries: [], mirrors: [] };
+      pair(down, parts);
+    }
+    for (const block of blocks) {
+      const members = block.downs.flatMap((place) => downs[place] ?? []);
+      for (const down of members) busy.add(down);
+      if (block.ups.some(mayWait) && !members.some(tooLate)) continue;
+      const own = block.ups.flatMap((at) => ups[at] ?? []);
+      const [only, other] = members;
+      const parts = only && !other && arrange(only, [...own, ...(triesOf.get(only) ?? [])]);
+      if (only && parts) {
+        pair(only, parts);
+        continue;
+      }
+      for (const down of members) apart(down, true);
+      for (const up of own) spend(kind, up);
+    }
+    const unused = ups.filter((up, at) => !up.gone && (fitting[at] ?? []).length === 0);
+    for (const down of downs) {
+      if (!down.gone && !busy.has(down)) giveUnfit(kind, down, unused);
+    }
+  }
+
+  /** Fits no upstream half; unless the proxy has changed the answer's length on its way (compression). */
+  function giveUnfit(kind: Kind, down: Entry, unused: readonly Entry[]): void {
+    const loose = unused.filter(
+      (up) => !up.gone && isSameContent(up, down) && answers(up, down, true) && !isSpokenFor(up, down),
+    );
+    const parts = loose.length > 0 ? arrange(down, loose) : undefined;
+    const rivals = kind.downs.some(
+      (other) => other !== down && !other.gone && loose.some((up) => answers(up, other, true)),
+    );
+    if (parts && !rivals) {
+      pair(down, parts);
+      return;
+    }
+    const wasSpent = down.beganNs <= kind.spentToNs && down.endedNs >= kind.spentFromNs;
+    const wasTried = unused.some((up) => !up.gone && isWithin(up, down) && isSameContent(up, down));
+    apart(down, wasTried || wasSpent);
+  }
+
+  function spend(kind: Kind, up: Entry): void {
+    kind.spentFromNs = Math.min(kind.spentFromNs, up.beganNs);
+    kind.spentToNs = Math.max(kind.spentToNs, up.beganNs);
+    apart(up, true);
+  }
+
+  function makeRoom(): void {
+    for (const kind of kinds.values()) {
+      if (waiting <= MAX_HALVES && kinds.size <= MAX_KINDS) return;
+      settle(kind, true);
+      kinds.delete(kind.key);
+    }
   }
 
   return {
-    size: () => groups.size + distrusted.size,
+    size: () => kinds.size + waiting + distrusted.size,
     add(half) {
-      const key = keyOf(half.side);
-      if (!key) return false;
-      if (distrusted.has(key)) {
-        distrusted.delete(key);
-        distrusted.set(key, nowNs + DISTRUST_NS);
-        result.apart(half, true);
-        return true;
-      }
+      const trait = traitOf(half.side);
+      if (!trait) return false;
       const down = isDownstream(half.side);
-      let group = groups.get(key);
-      if (!group) {
-        group = { downs: [], ups: [], dueNs: nowNs + UPSTREAM_WAIT_NS };
-        groups.set(key, group);
-        for (const [oldest, first] of groups) {
-          if (groups.size <= MAX_GROUPS) break;
-          settle(oldest, first);
-        }
-      }
-      (down ? group.downs : group.ups).push(half);
-      if (down && group.downs.length === 1) group.dueNs = lastByteNs(half.side) + SETTLE_NS;
-      if (group.downs.length > 1 || group.ups.length > 1) settle(key, group);
+      const dueNs = down
+        ? Math.max(lastByteNs(half.side), trait.answer ? 0 : trait.endedNs) + SETTLE_NS
+        : nowNs + UPSTREAM_WAIT_NS;
+      const entry: Entry = { ...trait, half, kind: kindOf(trait), dueNs, ambiguous: false, gone: false };
+      (down ? entry.kind.downs : entry.kind.ups).push(entry);
+      entry.kind.dueNs = Math.min(entry.kind.dueNs, dueNs);
+      waiting++;
+      carry(entry);
+      makeRoom();
       return true;
     },
     advance(ns) {
       nowNs = ns;
-      for (const [key, group] of groups) if (group.dueNs <= nowNs) settle(key, group);
-      for (const [key, untilNs] of distrusted) {
-        if (untilNs > nowNs && distrusted.size <= MAX_GROUPS) break;
-        distrusted.delete(key);
+      for (const kind of [...kinds.values()]) if (kind.dueNs <= nowNs) settle(kind, false);
+      for (const [id, untilNs] of distrusted) {
+        if (untilNs > nowNs && distrusted.size <= MAX_KINDS) break;
+        distrusted.delete(id);
       }
     },
     flush(limit) {
       let count = 0;
-      for (const [key, group] of groups) {
+      for (const kind of [...kinds.values()]) {
         if (count++ === limit) return false;
-        settle(key, group);
+        settle(kind, true);
+        kinds.delete(kind.key);
       }
       return true;
     },
   };
 }
 
-function keyOf(side: Side): string | undefined {
-  const { request, answer } = side.http ?? {};
-  if (!hasExchange(side) || !request?.method || !answer) return undefined;
-  if (!(request.flags & answer.flags & MESSAGE_FLAGS.OVER)) return undefined;
-  const name = IDS.find((header) => request.headers[header]);
-  return name && `${side.tgid} ${request.headers[name]} ${request.method} ${request.path}`;
+/** By upstream half, the downstream halves that it could have given its answer; undefined where these are too many. */
+function fit(
+  downs: readonly Entry[],
+  ups: readonly Entry[],
+  isSpokenFor: (up: Entry, down: Entry) => boolean,
+): Entry[][] | undefined {
+  const begun = downs.toSorted((a, b) => a.beganNs - b.beganNs);
+  const order = ups.map((up, at) => ({ up, at })).toSorted((a, b) => a.up.beganNs - b.up.beganNs);
+  const fits: Entry[][] = ups.map(() => []);
+  let open: Entry[] = [];
+  let next = 0;
+  let looked = 0;
+  for (const { up, at } of order) {
+    for (let down = begun[next]; down && down.beganNs <= up.beganNs; down = begun[++next]) open.push(down);
+    open = open.filter((down) => Math.min(down.answeredNs, down.endedNs) >= up.beganNs);
+    looked += open.length;
+    if (looked > MAX_EDGES) return undefined;
+    const found = open.filter(
+      (down) => answers(up, down) && isSameContent(up, down) && !isSpokenFor(up, down),
+    );
+    /* A proxy that passes on the authority does so for all. */
+    const named = found.filter((down) => down.request.authority === up.request.authority);
+    fits[at] = named.length > 0 ? named : found;
+  }
+  return fits;
 }
 
-/** The request was read before it was sent on, and its answer came before it was passed back. */
-function liesWithin(upstream: Side, downstream: Side): boolean {
-  return (
-    upstream.firstWriteNs >= downstream.firstReadNs &&
-    upstream.firstReadNs <= downstream.firstWriteNs &&
-    upstream.http?.answer?.statusCode === downstream.http?.answer?.statusCode
-  );
+/** Upstream halves whose answer nobody can have got, by the only downstream half that they were made for. */
+function leftovers(
+  downs: readonly Entry[],
+  ups: readonly Entry[],
+  fitting: readonly (readonly Entry[])[],
+): Map<Entry, Entry[]> {
+  const found = new Map<Entry, Entry[]>();
+  const unfit = ups.filter((_, at) => (fitting[at]?.length ?? 0) === 0);
+  const isTooMuch = unfit.length * downs.length > MAX_LEFTOVERS;
+  for (const up of unfit) {
+    if (isTooMuch) {
+      up.ambiguous = true;
+      continue;
+    }
+    const within = downs.filter((down) => isWithin(up, down) && isSameContent(up, down));
+    const [only, other] = within;
+    up.ambiguous = other !== undefined;
+    if (only && !other) found.set(only, [...(found.get(only) ?? []), up]);
+  }
+  return found;
 }

@@ -5,7 +5,7 @@ import {
   type ProxyRecord,
   RECEIVER_KIND,
 } from '../receiver/kernel-record.ts';
-import { KIND } from '../records.gen.ts';
+import { KIND, ROLE } from '../records.gen.ts';
 import { createChain } from './chain.ts';
 import { createContentPairs } from './content.ts';
 import { createDuplex, type Duplex } from './duplex.ts';
@@ -28,6 +28,9 @@ const HALF_ENDED_WAIT_NS = 120_000_000_000;
 const FORGET_NS = 3_600_000_000_000;
 /** A failed attempt waits for the downstream connection that it was made for. */
 const ATTEMPT_WAIT_NS = 60_000_000_000;
+
+/** Processes of which something is remembered. */
+const MAX_PROCESSES = 65_536;
 
 /** What the correlator could not make sense of; all zero in a healthy run. */
 export interface CorrelatorStats {
@@ -90,12 +93,15 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     },
   });
   const content = createContentPairs({
-    pair: ({ side, setUp }, upstream) => giveHalf(side, { upstream, pairing: 'content' }, setUp),
+    pair: ({ side, setUp }, match) => giveHalf(side, { ...match, pairing: 'content' }, setUp),
     apart({ side, setUp }, ambiguous) {
-      if (isDownstream(side) && hasEnded(side)) waitForAttempts(side, setUp);
-      else giveHalf(side, { ambiguous }, setUp);
+      if (!ambiguous && hasEnded(side) && !side.http?.answer) onUnpairedEnd(side, setUp);
+      else giveHalf(side, { ambiguous, ownAnswer: !ambiguous && isOwnAnswer(side) }, setUp);
     },
   });
+  /** Processes whose upstream connections carry requests that are seen, and those with others. */
+  const readable = new Set<number>();
+  const opaque = new Set<number>();
   const chain = createChain((hop) => {
     stats.hops++;
     if (hop.ambiguous) stats.ambiguous++;
@@ -105,7 +111,20 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
   let clock: ClockRecord = { kind: RECEIVER_KIND.CLOCK, monotonicNs: 0, wallSeconds: 0, wallNanos: 0 };
 
   type HopParts = Pick<Hop, 'kind' | 'pairing' | 'setUp' | 'end'> &
-    Partial<Pick<Hop, 'downstream' | 'upstream' | 'attempts' | 'failure' | 'ambiguous' | 'overlapping'>>;
+    Partial<
+      Pick<
+        Hop,
+        | 'downstream'
+        | 'upstream'
+        | 'attempts'
+        | 'tries'
+        | 'mirrors'
+        | 'ownAnswer'
+        | 'failure'
+        | 'ambiguous'
+        | 'overlapping'
+      >
+    >;
 
   function give(parts: HopParts): void {
     const side = parts.downstream ?? parts.upstream;
@@ -124,7 +143,19 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     });
   }
 
+  function noteUpstream(record: Side): void {
+    if (!hasExchange(record) || isDownstream(record) || record.peer) return;
+    const known = record.http ? readable : opaque;
+    if (known.size < MAX_PROCESSES) known.add(record.tgid);
+  }
+
+  /** An answer that no upstream can have given, for all that this process asks of upstreams is seen. */
+  function isOwnAnswer({ tgid, role, http }: Side): boolean {
+    return role === ROLE.DOWNSTREAM && http?.answer !== undefined && readable.has(tgid) && !opaque.has(tgid);
+  }
+
   function onSide(record: Side): void {
+    noteUpstream(record);
     if (isDownstream(record) && hasEnded(record)) attempts.servedBy(record, record.closeTid);
     if (record.peer) {
       const downstream = isDownstream(record) ? record.connection : record.peer;

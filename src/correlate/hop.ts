@@ -10,7 +10,7 @@ export interface ExchangeKey {
 /**
  * How the two sides of a hop were found to belong together:
  * `buffer`  the proxy sent from the memory into which it had received;
- * `content` the request carries an id that the proxy passed on, and nothing else fits;
+ * `content` the two halves carry the same request, by an id or by all that is known of it, and nothing else fits;
  * `connect` it was the only downstream connection for which the thread could have called connect();
  * `order`   thread, order of opening and order of closing leave this one only;
  * `none`    nothing ties this half to another.
@@ -39,6 +39,12 @@ export interface Hop {
    * one that fails takes along whoever waited for a connection to the same upstream.
    */
   readonly failure?: SideRecord;
+  /** Requests that this one led to upstream before the one that answered it, first one first. */
+  readonly tries?: readonly Side[];
+  /** Copies of the request, whose answers went nowhere. */
+  readonly mirrors?: readonly Side[];
+  /** The proxy answered by itself: no upstream was asked. */
+  readonly ownAnswer?: boolean;
   readonly pairing: Pairing;
   readonly ambiguous: boolean;
   /** The hop carries its connections' set-up. */

@@ -1,11 +1,13 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { createRandom } from './random.ts';
 
 /** One request as the backend saw it. */
 export interface HttpArrival {
-  /** The number in the request's path. */
+  /** The number in its header `x-truth`, else in its path. */
   readonly id: number;
+  /** The n-th on its connection, from 1. */
+  readonly number: number;
   readonly method: string;
   readonly remotePort: number;
   readonly bodyBytes: number;
@@ -21,6 +23,10 @@ export interface HttpBackend {
 export interface HttpBackendOptions {
   readonly seed?: number;
   readonly maxAnswerBytes?: number;
+  /** All answers are the same. */
+  readonly identical?: boolean;
+  /** Answers come after up to so long. */
+  readonly maxDelayMs?: number;
 }
 
 type Random = () => number;
@@ -33,24 +39,32 @@ const STATUSES = [200, 200, 200, 201, 204, 304, 404, 500, 503];
  */
 export async function startHttpBackend(options: HttpBackendOptions = {}): Promise<HttpBackend> {
   const arrivals: HttpArrival[] = [];
+  const numbers = new WeakMap<Socket, number>();
   const server = createServer({ keepAliveTimeout: 60_000 });
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     let bodyBytes = 0;
+    const number = (numbers.get(request.socket) ?? 0) + 1;
+    numbers.set(request.socket, number);
     request.on('data', (chunk: Buffer) => {
       bodyBytes += chunk.length;
     });
     request.on('end', () => {
-      const id = Number(/\d+/.exec(request.url ?? '')?.[0]);
+      const id = Number(request.headers['x-truth'] ?? /\d+/.exec(request.url ?? '')?.[0]);
       const random = createRandom((options.seed ?? 1) * 1_000_003 + id);
-      const statusCode = pick(random, STATUSES);
+      const statusCode = options.identical ? 200 : pick(random, STATUSES);
       arrivals.push({
-        id,
+        ...{ id, number },
         method: request.method ?? '',
         remotePort: request.socket.remotePort ?? 0,
         bodyBytes,
         statusCode,
       });
-      respond(response, random, statusCode, options.maxAnswerBytes ?? 2000);
+      const give = (): void => {
+        if (options.identical) response.end('the same for all');
+        else respond(response, random, statusCode, options.maxAnswerBytes ?? 2000);
+      };
+      if (options.maxDelayMs) setTimeout(give, random() * options.maxDelayMs);
+      else give();
     });
   };
   server.on('request', answer);

@@ -29,6 +29,9 @@ export interface HttpClientOptions {
   readonly pieces?: boolean;
   readonly traceparent?: boolean;
   readonly firstId?: number;
+  /** In place of a path of its own for each; the number then goes in `x-truth`, a header that hopspan does not read. */
+  readonly path?: (id: number) => string;
+  readonly method?: string;
 }
 
 const METHODS = ['GET', 'GET', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PROPFIND'];
@@ -84,7 +87,7 @@ async function runConnection(options: HttpClientOptions, index: number): Promise
 }
 
 function makeRequest(options: HttpClientOptions, random: () => number, id: number) {
-  const method = METHODS[Math.floor(random() * METHODS.length)] as string;
+  const method = options.method ?? (METHODS[Math.floor(random() * METHODS.length)] as string);
   const hasBody = method === 'POST' || method === 'PUT' || method === 'PROPFIND';
   const body = Buffer.alloc(
     hasBody ? Math.floor(random() * (options.maxBodyBytes ?? 2000)) : 0,
@@ -95,7 +98,8 @@ function makeRequest(options: HttpClientOptions, random: () => number, id: numbe
   const traceparent = options.traceparent ? `00-${hex(31)}1-${hex(15)}1-01` : '';
   const chunked = random() < 0.5;
   const head = [
-    `${method} /${id}/x?secret=${hex(8)} HTTP/1.1`,
+    `${method} ${options.path?.(id) ?? `/${id}/x`}?secret=${hex(8)} HTTP/1.1`,
+    ...(options.path ? [`x-truth: ${id}`] : []),
     `Host: service.test:8080`,
     'User-Agent: harness',
     `Cookie: secret=${hex(Math.floor(random() * 100))}`,

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { malformed, startHopspan } from '../harness/hopspan.ts';
+import { type HttpBackendOptions, startHttpBackend } from '../harness/http-backend.ts';
+import { type HttpClientOptions, runHttpClient } from '../harness/http-client.ts';
+import { judgePairs } from '../harness/http-truth.ts';
+import { stopLeftovers } from '../harness/process.ts';
+import { startEnvoy, startHaproxy, startNginxStream } from '../harness/proxies.ts';
+
+after(stopLeftovers);
+
+const PROXIES = { Envoy: startEnvoy, nginx: startNginxStream, HAProxy: startHaproxy };
+
+interface Load {
+  readonly client: Omit<HttpClientOptions, 'port'>;
+  readonly backend: HttpBackendOptions;
+  /** Shares of all requests. */
+  readonly right: number;
+  readonly wrong: number;
+}
+
+const LOADS: Record<string, Load> = {
+  'different paths, 1,000 at once': {
+    client: { connections: 1500, concurrency: 1000, requests: 5, path: (id) => `/items/${id}` },
+    backend: { maxDelayMs: 20 },
+    right: 0.999,
+    wrong: 0.0001,
+  },
+  'fifty paths, 500 at once': {
+    client: { connections: 1000, concurrency: 500, requests: 8, path: (id) => `/items/${id % 50}` },
+    backend: { maxDelayMs: 20 },
+    right: 0,
+    wrong: 0.0001,
+  },
+  'the same for all, 100 at once': {
+    client: { connections: 200, concurrency: 100, requests: 40, path: () => '/', method: 'GET' },
+    backend: { maxDelayMs: 20, identical: true },
+    right: 0,
+    wrong: 0.001,
+  },
+};
+
+for (const [name, start] of Object.entries(PROXIES)) {
+  describe(`requests without an id through ${name}`, () => {
+    for (const [load, { client, backend: options, right, wrong }] of Object.entries(LOADS)) {
+      it(load, async (t) => {
+        const backend = await startHttpBackend(options);
+        const proxy = await start({
+          ...{ listeners: [{ upstreamPort: backend.port }], concurrency: 2, http: {} },
+        });
+        const hopspan = await startHopspan({ targets: [`listen_port: ${proxy.port}`] });
+        const sent = await runHttpClient({ port: proxy.port, ...client });
+        await proxy.stop();
+        const spans = await hopspan.finish();
+        await backend.stop();
+        assert.deepEqual(malformed(spans).slice(0, 5), []);
+        const verdict = judgePairs(spans, sent, backend.arrivals);
+        t.diagnostic(JSON.stringify(verdict));
+        assert.ok(verdict.wrong <= wrong * sent.length, JSON.stringify(verdict));
+        assert.ok(verdict.right >= right * sent.length, JSON.stringify(verdict));
+        assert.equal(verdict.missing, 0);
+      });
+    }
+  });
+}
