@@ -13,6 +13,8 @@ const INTERVAL_NS = 250_000_000;
 /** Kinds of requests, and halves of them, that wait at the same time; the oldest are given apart above it. */
 const MAX_KINDS = 16_384;
 const MAX_HALVES = 32_768;
+/** What was settled goes on so many at a time: each becomes several spans, and an exporter's queue is bounded. */
+const MAX_GIVEN = 256;
 /** Possible pairs that are looked into in one go; where there are more, all are ambiguous. */
 const MAX_EDGES = 200_000;
 const MAX_LEFTOVERS = 1_000_000;
@@ -88,6 +90,7 @@ export function createContentPairs(result: ContentResult): ContentPairs {
   const distrusted = new Map<string, number>();
   /** Processes whose threads hand requests to each other, so that the thread says nothing. */
   const handing = new Set<number>();
+  const settled: (() => void)[] = [];
   let waiting = 0;
   let nowNs = 0;
 
@@ -118,13 +121,14 @@ export function createContentPairs(result: ContentResult): ContentPairs {
 
   function apart(entry: Entry, ambiguous: boolean): void {
     leave(entry);
-    result.apart(entry.half, ambiguous || entry.ambiguous);
+    settled.push(() => result.apart(entry.half, ambiguous || entry.ambiguous));
   }
 
   function pair(down: Entry, { served, tries, mirrors }: Parts<Entry>): void {
     for (const entry of [down, served, ...tries, ...mirrors]) leave(entry);
     const sides = (entries: readonly Entry[]): Side[] => entries.map(({ side }) => side);
-    result.pair(down.half, { upstream: served.side, tries: sides(tries), mirrors: sides(mirrors) });
+    const match = { upstream: served.side, tries: sides(tries), mirrors: sides(mirrors) };
+    settled.push(() => result.pair(down.half, match));
   }
 
   function distrust(id: string): void {
@@ -268,7 +272,12 @@ export function createContentPairs(result: ContentResult): ContentPairs {
     apart(up, true);
   }
 
+  function give(limit: number): void {
+    for (const tell of settled.splice(0, limit)) tell();
+  }
+
   function makeRoom(): void {
+    if (settled.length > MAX_HALVES) give(settled.length - MAX_HALVES);
     for (const kind of kinds.values()) {
       if (waiting <= MAX_HALVES && kinds.size <= MAX_KINDS) return;
       settle(kind, true);
@@ -277,7 +286,7 @@ export function createContentPairs(result: ContentResult): ContentPairs {
   }
 
   return {
-    size: () => kinds.size + waiting + distrusted.size,
+    size: () => kinds.size + waiting + settled.length + distrusted.size,
     add(half) {
       const trait = traitOf(half.side);
       if (!trait) return false;
@@ -300,15 +309,16 @@ export function createContentPairs(result: ContentResult): ContentPairs {
         if (untilNs > nowNs && distrusted.size <= MAX_KINDS) break;
         distrusted.delete(id);
       }
+      give(MAX_GIVEN);
     },
     flush(limit) {
-      let count = 0;
-      for (const kind of [...kinds.values()]) {
-        if (count++ === limit) return false;
+      for (const kind of kinds.values()) {
+        if (settled.length >= limit) break;
         settle(kind, true);
         kinds.delete(kind.key);
       }
-      return true;
+      give(limit);
+      return settled.length + kinds.size === 0;
     },
   };
 }

@@ -107,6 +107,13 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     if (hop.ambiguous) stats.ambiguous++;
     emit(hop);
   });
+  /**
+   * Up to when all records have come. Under load they wait in the ring while the clock goes on: then it is the newest
+   * one's time.
+   */
+  let horizonNs = 0;
+  let newestNs = 0;
+  let isMoving = false;
   let host: HostRecord | undefined;
   let clock: ClockRecord = { kind: RECEIVER_KIND.CLOCK, monotonicNs: 0, wallSeconds: 0, wallNanos: 0 };
 
@@ -303,12 +310,19 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     }
   }
 
+  function note(...times: number[]): void {
+    newestNs = Math.max(newestNs, ...times);
+    isMoving = true;
+  }
+
   function advance(nowNs: number): void {
-    httpSides.advance(nowNs);
-    http2Sides.advance(nowNs);
-    streamPairs.advance(nowNs);
-    content.advance(nowNs);
-    settleOrphans(nowNs - UNPAIRED_WAIT_NS);
+    horizonNs = isMoving ? Math.max(horizonNs, Math.min(newestNs, nowNs)) : nowNs;
+    isMoving = false;
+    httpSides.advance(horizonNs);
+    http2Sides.advance(horizonNs);
+    streamPairs.advance(horizonNs);
+    content.advance(horizonNs);
+    settleOrphans(horizonNs - UNPAIRED_WAIT_NS);
     for (const record of attempts.expire(nowNs - ATTEMPT_WAIT_NS))
       giveHalf(record, { ambiguous: true }, claimSetUp(record));
     for (const [downstream, state] of pairs) {
@@ -340,9 +354,11 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     push(record) {
       switch (record.kind) {
         case KIND.SIDE:
+          note(record.lastReadNs, record.lastWriteNs, record.releasedNs);
           if (!http2Sides.onSide(record)) httpSides.onSide(record);
           return;
         case RECEIVER_KIND.HTTP_MESSAGE:
+          note(record.lastNs);
           return (record.stream ? http2Sides : httpSides).onMessage(record);
         case RECEIVER_KIND.CLOCK:
           clock = record;

@@ -104,7 +104,10 @@ function largestMatching(downCount: number, candidates: readonly (readonly numbe
         if (dead[down] || cameFrom.has(down)) continue;
         cameFrom.set(down, up);
         const next = upOf[down] as number;
-        if (next === NOBODY) return flip(down, cameFrom);
+        if (next === NOBODY) {
+          flip(down, cameFrom);
+          return;
+        }
         queue.push(next);
       }
     }

@@ -245,7 +245,7 @@ export function createEbpfReceiver(
       loaded.detach();
       const deadline = monotonicNs() + timeoutMs * NS_PER_MS;
       while (monotonicNs() < deadline && (busy() || drain(loaded, DRAIN_LIMIT) > 0)) {
-        emit(clock());
+        if (!busy()) emit(clock()); // a clock lets go of what waits
         await setTimeoutAsync(busy() ? PAUSE_MS : 0);
       }
       scan(loaded, Number.POSITIVE_INFINITY);

@@ -48,11 +48,11 @@ for (const [name, start] of Object.entries(PROXIES)) {
         const proxy = await start({
           ...{ listeners: [{ upstreamPort: backend.port }], concurrency: 2, http: {} },
         });
+        after(() => backend.stop());
         const hopspan = await startHopspan({ targets: [`listen_port: ${proxy.port}`] });
         const sent = await runHttpClient({ port: proxy.port, ...client });
         await proxy.stop();
         const spans = await hopspan.finish();
-        await backend.stop();
         assert.deepEqual(malformed(spans).slice(0, 5), []);
         const verdict = judgePairs(spans, sent, backend.arrivals);
         t.diagnostic(JSON.stringify(verdict));
