@@ -37,6 +37,7 @@ export function buildEbpf(
     maxHeadBytes: parsed.max_head_bytes,
     idleTimeoutMs: parsed.idle_timeout,
     phaseFloorNs: parsed.phase_floor,
+    unsampled: parsed.unsampled,
   };
 }
 

@@ -73,6 +73,12 @@ const EBPF = section({
     '0s',
     'Phases shorter than this get no span of their own; their times stay on the hop span as attributes.',
   ),
+  unsampled: optional(
+    oneOfRule('drop', 'keep'),
+    'drop',
+    'drop',
+    "`drop`: no spans of requests whose caller's context says that it is not sampled. `keep`: spans, with the caller's flags.",
+  ),
 });
 
 const HOP_PARENT = section({

@@ -32,6 +32,8 @@ export interface EbpfReceiverConfig {
   readonly idleTimeoutMs: number;
   /** Phases that last less than this many nanoseconds get no span of their own. */
   readonly phaseFloorNs: number;
+  /** What becomes of requests whose caller is not sampled. */
+  readonly unsampled: 'drop' | 'keep';
 }
 
 /** `endpoint` always has its scheme here (`unix:` aside), and `tls.insecure` agrees with it. */

@@ -37,6 +37,9 @@ interface Connection {
   lastNs: number;
   /** Set when it is HTTP/1 no more: what is added to the kernel's exchange numbers. */
   offset: number | undefined;
+  /** After CONNECT or an upgrade what is no HTTP was to be expected. */
+  isTunnel: boolean;
+  isUnparsed: boolean;
 }
 
 /**
@@ -76,6 +79,8 @@ export function createHttpSides(emit: (side: Side) => void): HttpSides {
         held: undefined,
         lastNs: nowNs,
         offset: undefined,
+        isTunnel: false,
+        isUnparsed: false,
       };
       connections.set(id, connection);
     }
@@ -148,6 +153,7 @@ export function createHttpSides(emit: (side: Side) => void): HttpSides {
       retransmits: newest.retransmits,
       outOfOrder: newest.outOfOrder,
       http: { ...(request ? { request } : {}), ...(answer ? { answer } : {}) },
+      ...([request, answer].some(isUnparsed) ? { unparsed: true } : {}),
     };
   }
 
@@ -188,11 +194,12 @@ export function createHttpSides(emit: (side: Side) => void): HttpSides {
     const id = record.connection;
     const connection = connections.get(id);
     if (!connection?.facts) {
-      connections.delete(id);
-      emit(record);
+      if (!connection?.isUnparsed || hasEnded(record)) connections.delete(id);
+      emit(connection?.isUnparsed ? { ...record, unparsed: true } : record);
       return;
     }
     if (connection.offset === undefined) {
+      if (!connection.isTunnel) connection.isUnparsed = true;
       release(id, connection);
       for (let side = next(connection, record, true); side; side = next(connection, record, true)) emit(side);
       connection.offset = connection.exchanges - record.exchange;
@@ -200,7 +207,8 @@ export function createHttpSides(emit: (side: Side) => void): HttpSides {
     if (hasEnded(record)) connections.delete(id);
     /* The record by which the kernel says that HTTP has ended here holds no exchange, and is no end. */
     if (record.flags & (SIDE_FLAGS.EXCHANGE | SIDE_FLAGS.ENDED)) {
-      emit({ ...record, exchange: record.exchange + connection.offset });
+      const exchange = record.exchange + connection.offset;
+      emit({ ...record, exchange, ...(connection.isUnparsed ? { unparsed: true } : {}) });
     }
   }
 
@@ -217,6 +225,8 @@ export function createHttpSides(emit: (side: Side) => void): HttpSides {
     },
     onMessage(message) {
       const connection = connectionOf(message.connection);
+      if (message.flags & MESSAGE_FLAGS.UNPARSED) connection.isUnparsed = true;
+      if (message.statusCode === 101 || message.method === 'CONNECT') connection.isTunnel = true;
       if (!(message.flags & MESSAGE_FLAGS.ANSWER_MESSAGE)) connection.requests.push(message);
       else if (isInterim(message)) connection.interim = joined(connection.interim, message);
       else connection.answers.push(message);
@@ -249,6 +259,9 @@ export function createHttpSides(emit: (side: Side) => void): HttpSides {
 }
 
 const isOver = (message: HttpMessageRecord): boolean => (message.flags & MESSAGE_FLAGS.OVER) !== 0;
+
+const isUnparsed = (message: HttpMessageRecord | undefined): boolean =>
+  message !== undefined && (message.flags & MESSAGE_FLAGS.UNPARSED) !== 0;
 
 /** An unfinished message is all that its connection carried after the ones before. */
 function bytesOf(message: HttpMessageRecord | undefined, leftBytes: number): number {
@@ -297,6 +310,7 @@ function exchangeOf(side: Side): Partial<Side> {
     reads: side.reads,
     writes: side.writes,
     ...(side.http ? { http: side.http } : {}),
+    ...(side.unparsed ? { unparsed: true } : {}),
   };
 }
 

@@ -6,6 +6,8 @@ export interface Side extends SideRecord {
   readonly http?: HttpExchange;
   /** The connection ended in the midst of this exchange, though a later one carries the end. */
   readonly cut?: boolean;
+  /** The connection was HTTP, and what came then was none. */
+  readonly unparsed?: boolean;
 }
 
 export interface HttpExchange {
@@ -85,6 +87,7 @@ export function mergeSides(records: readonly Side[]): Side {
       bytesWritten: sum.bytesWritten + next.bytesWritten,
       reads: sum.reads + next.reads,
       writes: sum.writes + next.writes,
+      ...(sum.unparsed ? { unparsed: true } : {}),
     }),
     first,
   );

@@ -46,6 +46,7 @@ export function createPipelines(config: Config, deps: ExporterDeps): Pipelines {
   for (const receiver of config.receivers) {
     const options = {
       phaseFloorNs: receiver.phaseFloorNs,
+      unsampled: receiver.unsampled,
       resourceAttributes: config.resourceAttributes,
       readContext,
     };

@@ -71,6 +71,11 @@ export const ATTRIBUTES = {
     type: 'int',
     meaning: 'Absent where no answer came: none is made up.',
   },
+  'http.request.resend_count': {
+    on: ['upstream'],
+    type: 'int',
+    meaning: 'The how manieth repetition of the request this is, where the proxy tried again.',
+  },
   'url.path': { on: ['hop'], type: 'string', meaning: 'Without the query string.' },
   'url.scheme': { on: ['hop'], type: 'string', meaning: '`http`' },
   'url.full': { on: ['upstream'], type: 'string', meaning: 'Without the query string.' },
@@ -95,6 +100,17 @@ export const ATTRIBUTES = {
     on: ['hop', 'upstream'],
     type: 'boolean',
     meaning: 'True where the evidence left more than one candidate, so that none was taken.',
+  },
+  'hopspan.mirrored': {
+    on: ['upstream'],
+    type: 'boolean',
+    meaning: 'True on a copy of the request that the proxy made; its answer went nowhere.',
+  },
+  'hopspan.unparsed': {
+    on: ['hop', 'upstream'],
+    type: 'boolean',
+    meaning:
+      'True where the connection began as HTTP and broke its rules, or went on as something else unannounced: its bytes are counted, not understood.',
   },
   'hopspan.connection.id': {
     on: ['hop', 'upstream'],
@@ -164,7 +180,7 @@ export const ATTRIBUTES = {
   'hopspan.attempts': {
     on: ['hop'],
     type: 'int',
-    meaning: 'Upstream connections tried, where more than one was.',
+    meaning: 'Upstream connections or requests tried, where more than one was.',
   },
   'hopspan.accept_wait.duration': {
     on: ['hop'],

@@ -3,11 +3,11 @@ import type { Hop } from '../correlate/hop.ts';
 import { endNs, type Side } from '../correlate/side.ts';
 import type { ClockRecord, HostRecord, ProxyRecord } from '../receiver/kernel-record.ts';
 import type { ReadContext } from './context.ts';
-import { type Bag, hopAttributes, upstreamAttributes } from './hop-attributes.ts';
+import { type Bag, hopAttributes, MIRRORED, resendCount, upstreamAttributes } from './hop-attributes.ts';
 import type { Attributes, HopResource, HopSpan, HopSpanLink, HrTime, SpanKind } from './hop-span.ts';
 import { httpName } from './http.ts';
 import { createIds, type Ids, SPAN_PART } from './ids.ts';
-import { OUTCOMES, type Outcome, outcomeOf } from './outcome.ts';
+import { errorText, OUTCOMES, type Outcome, outcomeOf, upstreamOutcome } from './outcome.ts';
 import { clamp, type Interval, PHASES, type Phase, type PhaseName, timesOf } from './phases.ts';
 import { resourceOf } from './resource.ts';
 
@@ -23,6 +23,8 @@ export interface SpanOptions {
   /** Phases shorter than this are left out as spans; their times stay on the hop. Nanoseconds. */
   readonly phaseFloorNs: number;
   readonly resourceAttributes: Attributes;
+  /** What becomes of requests whose caller is not sampled; `drop` where this is not given. */
+  readonly unsampled?: 'drop' | 'keep';
   /** Whose child a request is, by its headers; nobody's where this is not given. */
   readonly readContext?: ReadContext;
 }
@@ -58,7 +60,7 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
   /* A connection's own trace shares its key with the last exchange: other parts, other ids. */
   const own = hop.kind === 'connection' ? SPAN_PART.CONNECTION : 0;
   const caller = own ? undefined : options.readContext && callerOf(hop, options.readContext);
-  if (caller && !(caller.traceFlags & SAMPLED)) return [];
+  if (caller && !(caller.traceFlags & SAMPLED) && options.unsampled !== 'keep') return [];
   const traceId = caller?.traceId ?? ids.traceId(own ? hop.key : hop.trace, own);
   const spans: HopSpan[] = [];
   const links = hop.kind === 'connection' ? [linkTo(hop, ids)] : NONE;
@@ -78,7 +80,7 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
       traceId,
       spanId,
       parentSpanId,
-      traceFlags: SAMPLED,
+      traceFlags: caller?.traceFlags ?? SAMPLED,
       ...(traceState ? { traceState } : {}),
       name,
       kind,
@@ -93,7 +95,8 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
   };
 
   /** A status code that is an error needs no description (semantic conventions, HTTP spans). */
-  const errorOf = (bag: Bag): string | undefined => OUTCOMES[outcome] ?? (bag['error.type'] ? '' : undefined);
+  const errorOf = (bag: Bag, of: Outcome = outcome): string | undefined =>
+    errorText(hop, of) ?? (bag['error.type'] ? '' : undefined);
   const hopId = ids.spanId(hop.key, own + SPAN_PART.HOP);
   const parentId = caller?.spanId ?? (hop.parent && ids.spanId(hop.parent, SPAN_PART.UPSTREAM));
 
@@ -102,10 +105,12 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
     add(hopId, parentId, downstreamName(hop, d), 'SERVER', times.hop, bag, errorOf(bag));
   }
   for (const [index, attempt] of hop.attempts.entries()) addAttempt(attempt, index);
+  for (const [index, side] of (hop.tries ?? []).entries()) addFurther(side, resendCount(index));
+  for (const side of hop.mirrors ?? []) addFurther(side, MIRRORED);
   let upstreamId: string | undefined;
   if (u && times.upstream) {
     upstreamId = ids.spanId(u, own + SPAN_PART.UPSTREAM);
-    const bag = upstreamAttributes(hop, u, outcome);
+    const bag = { ...upstreamAttributes(hop, u, outcome), ...resendCount(hop.tries?.length ?? 0) };
     const above = d ? hopId : parentId;
     add(upstreamId, above, upstreamName(hop, u), 'CLIENT', times.upstream, bag, errorOf(bag));
   }
@@ -118,6 +123,15 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
     if (!parent) return;
     const id = ids.spanId(hop.key, own + SPAN_PART.PHASE + PHASE_NAMES.indexOf(phase.name));
     add(id, parent, phase.name, 'INTERNAL', phase, NO_ATTRIBUTES);
+  }
+
+  /** A request that the hop led to beside the one that answered it. */
+  function addFurther(side: Side, more: Bag): void {
+    const became = upstreamOutcome(side);
+    const bag = { ...upstreamAttributes(hop, side, became), ...more };
+    const asked = { startNs: side.firstWriteNs, endNs: side.lastReadNs || endNs(side) || side.lastWriteNs };
+    const id = ids.spanId(side, SPAN_PART.UPSTREAM);
+    add(id, hopId, upstreamName(hop, side), 'CLIENT', clamp(asked, times.hop), bag, errorOf(bag, became));
   }
 
   function addAttempt(attempt: Side, index: number): void {

@@ -6,7 +6,7 @@ import type { AttributeName } from './attributes.ts';
 import type { AttributeValue } from './hop-span.ts';
 import { fillHttpClient, fillHttpServer } from './http.ts';
 import { hex } from './ids.ts';
-import { OUTCOMES, type Outcome, whoClosed } from './outcome.ts';
+import { errorText, type Outcome, whoClosed } from './outcome.ts';
 import { type HopTimes, PHASES, type PhaseName } from './phases.ts';
 
 /** Attributes under construction: one object a span, filled in place, for this is done for every exchange. */
@@ -29,7 +29,8 @@ export function hopAttributes(hop: Hop, d: Side, times: HopTimes, outcome: Outco
   bag['server.port'] = local.port;
   fillHttpServer(bag, d);
   if (hop.overlapping) bag['hopspan.exchange.overlapping'] = true;
-  if (hop.attempts.length > 0) bag['hopspan.attempts'] = hop.attempts.length + 1;
+  const vain = hop.attempts.length + (hop.tries?.length ?? 0);
+  if (vain > 0) bag['hopspan.attempts'] = vain + 1;
   const closed = whoClosed(hop);
   if (closed) {
     bag['hopspan.close.by'] = closed.by;
@@ -53,14 +54,19 @@ export function upstreamAttributes(hop: Hop, u: Side, outcome: Outcome): Bag {
   return bag;
 }
 
+/** From the second request on (semantic conventions, HTTP client spans). */
+export const resendCount = (count: number): Bag => (count > 0 ? { 'http.request.resend_count': count } : {});
+
+export const MIRRORED: Bag = { 'hopspan.mirrored': true };
+
 function fillOutcome(bag: Bag, hop: Hop, outcome: Outcome): void {
   bag['hopspan.outcome'] = outcome;
   bag['hopspan.pairing'] = hop.pairing;
   if (hop.ambiguous) bag['hopspan.pairing.ambiguous'] = true;
-  if (OUTCOMES[outcome]) bag['error.type'] = outcome;
+  if (errorText(hop, outcome)) bag['error.type'] = outcome;
 }
 
-function sideAttributes(record: SideRecord, peer: Endpoint, local: Endpoint): Bag {
+function sideAttributes(record: Side, peer: Endpoint, local: Endpoint): Bag {
   const exchange = hasExchange(record);
   const bag: Bag = {
     'network.transport': 'tcp',
@@ -78,6 +84,7 @@ function sideAttributes(record: SideRecord, peer: Endpoint, local: Endpoint): Ba
     'hopspan.tcp.out_of_order': record.outOfOrder,
   };
   if (record.flags & SIDE_FLAGS.SERVER_FIRST) bag['hopspan.exchange.server_first'] = true;
+  if (record.unparsed) bag['hopspan.unparsed'] = true;
   if (record.worker) bag['hopspan.worker'] = record.worker;
   if (isPreexisting(record)) bag['hopspan.connection.preexisting'] = true;
   else if (record.establishedNs) bag['hopspan.connection.id'] = connectionId(record);

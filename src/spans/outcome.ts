@@ -81,11 +81,35 @@ function isOld(u: SideRecord | undefined): boolean {
   return u !== undefined && u.synNs === 0;
 }
 
+/** What an outcome says on an error span; an answer that the proxy made by itself is one by its status alone. */
+export function errorText(hop: Hop, outcome: Outcome): string | undefined {
+  return hop.ownAnswer ? undefined : OUTCOMES[outcome];
+}
+
+/** What became of a request whose answer went to nobody. */
+export function upstreamOutcome(u: Side): Outcome {
+  if (isWhole(u.http?.answer)) return 'ok';
+  const left = peerLeft(u, 'upstream');
+  if (!left) return u.http?.answer ? 'ok' : 'proxy_reset';
+  return left.how === 'fin' ? 'upstream_closed_early' : 'upstream_reset';
+}
+
+/** The proxy answered in place of an upstream that gave no answer, or none in time. */
+function answersInPlaceOf(u: Side, d: Side): boolean {
+  const [given, got] = [d.http?.answer, u.http?.answer];
+  if (!given || !isWhole(given)) return false;
+  return !got || isInterim(got) || got.firstNs > given.firstNs;
+}
+
 /** What became of the hop; see `docs/outcomes.md` for Envoy's and HAProxy's words. */
 export function outcomeOf(hop: Hop): Outcome {
   const { downstream: d, upstream: u } = hop;
   const reset = streamOutcome(d, u);
   if (reset) return reset;
+  if (hop.ownAnswer) return 'no_upstream';
+  if (hop.pairing === 'content' && d && u && answersInPlaceOf(u, d)) {
+    return u.http?.answer ? 'proxy_reset' : upstreamOutcome(u);
+  }
   if (!hop.end) return 'ok';
   if (hop.kind === 'connection') return 'idle_closed';
   const first = whoClosed(hop);

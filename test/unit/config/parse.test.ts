@@ -51,6 +51,7 @@ test('the documented shape, every default filled in', () => {
         maxHeadBytes: 8192,
         idleTimeoutMs: 5_000,
         phaseFloorNs: 0,
+        unsampled: 'drop',
       },
     ],
     otlpReceivers: [],

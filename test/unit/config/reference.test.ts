@@ -55,6 +55,7 @@ test('defaults in the reference are the defaults of an empty component', () => {
     'receivers.ebpf.max_head_bytes': String(receiver.maxHeadBytes),
     'receivers.ebpf.idle_timeout': `${receiver.idleTimeoutMs / 1000}s`,
     'receivers.ebpf.phase_floor': `${receiver.phaseFloorNs}s`,
+    'receivers.ebpf.unsampled': receiver.unsampled,
     'exporters.otlp.endpoint': `\`OTEL_EXPORTER_OTLP_ENDPOINT\`, else \`${otlp.endpoint}\``,
     'exporters.otlp.compression': `\`OTEL_EXPORTER_OTLP_COMPRESSION\`, else \`${otlp.compression}\``,
     'exporters.otlp.timeout': `\`OTEL_EXPORTER_OTLP_TIMEOUT\`, else ${otlp.timeoutMs / 1000}s`,

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createHttpSides, shareHeads } from '../../../src/correlate/http-sides.ts';
+import { createHttpSides, type HttpSides, shareHeads } from '../../../src/correlate/http-sides.ts';
 import type { Side } from '../../../src/correlate/side.ts';
 import type { HttpMessageRecord } from '../../../src/receiver/kernel-record.ts';
 import { MESSAGE_FLAGS, SIDE_FLAGS, type SideRecord } from '../../../src/records.gen.ts';
 import { makeHttpMessage } from '../../harness/kernel-records.ts';
 import { downstreamRecord, upstreamRecord } from '../../harness/side-record.ts';
 
-const { OVER, ANSWER_MESSAGE, RELAYED } = MESSAGE_FLAGS;
-const { HTTP1, ENDED, EXCHANGE, SERVER_FIRST } = SIDE_FLAGS;
+const { OVER, ANSWER_MESSAGE, RELAYED, UNPARSED } = MESSAGE_FLAGS;
+const { HTTP1, ENDED, EXCHANGE, SERVER_FIRST, UNDELIVERED } = SIDE_FLAGS;
 const SECOND = 1_000_000_000;
 
 const request = (number: number, ns: number, fields: Partial<HttpMessageRecord> = {}): HttpMessageRecord =>
@@ -202,6 +202,82 @@ test('a head that one side read stands on both', () => {
   assert.equal(shareHeads(written, read).http?.request?.firstNs, 2);
   assert.equal(shareHeads(read, written).http?.answer?.version, '1.0');
   assert.deepEqual(shareHeads(read, undefined), read);
+});
+
+test('what was not delivered is told of the last exchange', () => {
+  const { http, facts, sides } = collect();
+  facts();
+  http.onMessage(request(1, 100));
+  http.onMessage(answer(1, 200));
+  http.onMessage(request(2, 300));
+  http.onMessage(answer(2, 400));
+  facts({ flags: HTTP1 | ENDED | UNDELIVERED });
+  assert.deepEqual(
+    sides.map(({ exchange, flags }) => [exchange, flags]),
+    [
+      [1, EXCHANGE],
+      [2, EXCHANGE | ENDED | UNDELIVERED],
+    ],
+  );
+});
+
+describe('what began as HTTP and went on as something else', () => {
+  const marks = (sides: readonly Side[]) => sides.map(({ exchange, unparsed }) => [exchange, unparsed]);
+  const bytes = (http: HttpSides): void =>
+    http.onSide(downstreamRecord({ flags: EXCHANGE | ENDED, exchange: 1, bytesRead: 8 }));
+
+  test('is marked from there on', () => {
+    const { http, facts, sides } = collect();
+    facts();
+    http.onMessage(request(1, 100));
+    http.onMessage(answer(1, 200));
+    bytes(http);
+    assert.deepEqual(marks(sides), [
+      [1, undefined],
+      [2, true],
+    ]);
+  });
+
+  test('is marked where the message was broken', () => {
+    const { http, facts, sides } = collect();
+    facts();
+    http.onMessage(request(1, 100));
+    http.onMessage(answer(1, 200, { flags: OVER | ANSWER_MESSAGE | UNPARSED }));
+    bytes(http);
+    assert.deepEqual(marks(sides), [
+      [1, true],
+      [2, true],
+    ]);
+  });
+
+  test('is marked though it never was sure to be HTTP', () => {
+    const { http, sides } = collect();
+    http.onMessage(request(1, 100, { flags: OVER | UNPARSED }));
+    http.onSide(downstreamRecord({ flags: EXCHANGE, exchange: 1 }));
+    http.onSide(downstreamRecord({ flags: EXCHANGE | ENDED, exchange: 2 }));
+    assert.deepEqual(marks(sides), [
+      [1, true],
+      [2, true],
+    ]);
+    assert.equal(http.size(), 0);
+  });
+
+  test('is not marked after an upgrade or CONNECT', () => {
+    for (const [asked, given] of [
+      [{}, { statusCode: 101 }],
+      [{ method: 'CONNECT' }, {}],
+    ]) {
+      const { http, facts, sides } = collect();
+      facts();
+      http.onMessage(request(1, 100, asked));
+      http.onMessage(answer(1, 200, given));
+      bytes(http);
+      assert.deepEqual(marks(sides), [
+        [1, undefined],
+        [2, undefined],
+      ]);
+    }
+  });
 });
 
 describe('what is kept', () => {

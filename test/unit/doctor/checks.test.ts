@@ -40,6 +40,7 @@ function findingsOf(
     maxHeadBytes: 8192,
     idleTimeoutMs: 1,
     phaseFloorNs: 0,
+    unsampled: 'drop' as const,
   };
   return [...examine(machine, () => ({ acceptHook: true }), [{ ...receiver, ...sizes }])];
 }

@@ -16,10 +16,16 @@ interface Options {
   readonly request?: Partial<HttpMessageRecord>;
   readonly answer?: Partial<HttpMessageRecord>;
   readonly propagators?: Parameters<typeof createPropagator>[0];
+  readonly unsampled?: 'drop' | 'keep';
 }
 
 /** The spans of one HTTP exchange: the hop first, then the upstream span. */
-function spansOf({ request = {}, answer = {}, propagators = ['tracecontext'] }: Options): HopSpan[] {
+function spansOf({
+  request = {},
+  answer = {},
+  propagators = ['tracecontext'],
+  unsampled = 'drop',
+}: Options): HopSpan[] {
   const http = {
     request: makeHttpMessage(request),
     answer: makeHttpMessage({
@@ -31,7 +37,7 @@ function spansOf({ request = {}, answer = {}, propagators = ['tracecontext'] }: 
   const times = { firstReadNs: 200, lastReadNs: 210, firstWriteNs: 220, lastWriteNs: 230 };
   const side = { flags: SIDE_FLAGS.EXCHANGE, exchange: 1, ...times };
   const build = createSpanBuilder({
-    ...{ phaseFloorNs: 1e9, resourceAttributes: {} },
+    ...{ phaseFloorNs: 1e9, resourceAttributes: {}, unsampled },
     readContext: createContextReader(createPropagator(propagators)),
   });
   return build(
@@ -125,6 +131,15 @@ describe('the caller', () => {
 
   test('one that samples nothing is respected', () => {
     assert.deepEqual(spansOf({ request: { headers: { traceparent: `00-${TRACE}-${SPAN}-00` } } }), []);
+  });
+
+  test('one that samples nothing is kept where that is asked for, as it is', () => {
+    const unsampled = { headers: { traceparent: `00-${TRACE}-${SPAN}-00` } };
+    const [hop, upstream] = spansOf({ request: unsampled, unsampled: 'keep' });
+    assert.equal(hop?.traceId, TRACE);
+    assert.equal(hop?.traceFlags, 0);
+    assert.equal(upstream?.traceFlags, 0);
+    assert.equal(spansOf({ request: {}, unsampled: 'keep' })[0]?.traceFlags, 1);
   });
 
   test('one that is none is none', () => {
