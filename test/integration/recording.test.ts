@@ -34,7 +34,7 @@ test('a replay gives the spans that the live pipeline gave, with the same ids', 
       idleTimeoutMs: 5000,
       phaseFloorNs: 0,
     },
-    unsampled: 'drop',
+    unsampled: 'drop' as const,
   };
   const receiver = createEbpfReceiver(config, (record: KernelRecord) => {
     pipeline.push(record);

@@ -223,8 +223,10 @@ test('what was not delivered is told of the last exchange', () => {
 
 describe('what began as HTTP and went on as something else', () => {
   const marks = (sides: readonly Side[]) => sides.map(({ exchange, unparsed }) => [exchange, unparsed]);
-  const bytes = (http: HttpSides): void =>
+  const bytes = (http: HttpSides): void => {
+    http.onSide(downstreamRecord({ flags: 0, exchange: 0 }));
     http.onSide(downstreamRecord({ flags: EXCHANGE | ENDED, exchange: 1, bytesRead: 8 }));
+  };
 
   test('is marked from there on', () => {
     const { http, facts, sides } = collect();
