@@ -173,11 +173,10 @@ function upstreamOnlyOutcome(first: Leaving | undefined): Outcome {
 function answeredOutcome(d: Side, u: Side | undefined, first: Leaving | undefined): Outcome {
   const whole = isWhole(d.http?.answer);
   if (whole === false) return cutOutcome(first);
-  if (whole) return d.flags & SIDE_FLAGS.UNDELIVERED ? 'client_aborted' : 'ok';
+  if (whole) return d.flags & SIDE_FLAGS.UNDELIVERED || resetWhatCame(d) ? 'client_aborted' : 'ok';
   if (u && first?.by === 'upstream' && first.how !== 'fin') return 'upstream_reset';
   if (d.flags & SIDE_FLAGS.UNDELIVERED) return 'client_aborted';
-  const clientReset = d.error === ECONNRESET || d.error === EPIPE;
-  if (clientReset && d.finReceivedNs !== 0 && hadMoreFor(d)) return 'client_aborted';
+  if (resetWhatCame(d)) return 'client_aborted';
   if (!u || !upstreamHadMore(d, u)) return 'ok';
   if (first?.by === 'client') return 'client_aborted';
   return first?.by === 'proxy' ? 'proxy_reset' : 'ok';
@@ -197,7 +196,9 @@ function cutOutcome(first: Leaving | undefined): Outcome {
 }
 
 /** After its FIN a client resets what comes in vain (RFC 9293, section 3.10.7.4): it was still on its way, or came later. */
-function hadMoreFor(d: SideRecord): boolean {
+function resetWhatCame(d: SideRecord): boolean {
+  const isReset = d.error === ECONNRESET || d.error === EPIPE;
+  if (!isReset || d.finReceivedNs === 0) return false;
   const ownFin = d.finSentNs ? 1 : 0; // takes a sequence number
   return d.lastWriteNs > d.finReceivedNs || d.unackedBytes > ownFin;
 }

@@ -9,6 +9,8 @@ import { joinAddress, logNumber, proxyFolder, proxyHandle, resolveListeners, spl
 export interface NginxOptions extends ProxyOptions {
   /** More directives for every `server` block. */
   readonly server?: string;
+  /** With `http`: how often the upstream stands in the list of those to try. */
+  readonly copies?: number;
 }
 
 const MODULE_FOLDERS = ['/usr/lib/nginx/modules', '/usr/lib64/nginx/modules', '/usr/share/nginx/modules'];
@@ -70,7 +72,10 @@ function loadModule(): string {
 function httpBlock(options: NginxOptions, listeners: readonly Listener[]): string {
   const servers = listeners.map(
     ({ host, port, upstreamHost, upstreamPort }, at) => `
-      upstream upstream_${at} { server ${joinAddress(upstreamHost, upstreamPort ?? 0)}; keepalive 64; }
+      upstream upstream_${at} { 
+        ${`server ${joinAddress(upstreamHost, upstreamPort ?? 0)} max_fails=0;`.repeat(options.copies ?? 1)}
+        keepalive 64;
+      }
       server {
         listen ${joinAddress(host, port)} backlog=4096;
         keepalive_requests 1000000;

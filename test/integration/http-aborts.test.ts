@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import { hopsOf, malformed, startHopspan } from '../harness/hopspan.ts';
+import { type LeaverOptions, runLeavers, startLeaverBackend } from '../harness/http-leavers.ts';
+import { stopLeftovers, until } from '../harness/process.ts';
+import { startEnvoy } from '../harness/proxies.ts';
+
+after(stopLeftovers);
+
+const LOAD: LeaverOptions = {
+  ...{ connections: 1000, concurrency: 200, requests: 5, leaving: 0.2, resets: 0.03, maxDelayMs: 30 },
+};
+const ROUTE = {
+  match: { prefix: '/' },
+  route: {
+    ...{ cluster: 'upstream_0', timeout: '0s' },
+    retry_policy: {
+      ...{ retry_on: '5xx,reset,connect-failure', num_retries: 3 },
+      retry_back_off: { base_interval: '0.001s', max_interval: '0.002s' },
+    },
+  },
+};
+const HTTP = { route_config: { virtual_hosts: [{ name: 'all', domains: ['*'], routes: [ROUTE] }] } };
+
+const CASES = {
+  'that speaks HTTP itself, with ids': { http: HTTP, load: { ...LOAD, traceparent: true } },
+  'that speaks HTTP itself, without ids': { http: HTTP, load: LOAD },
+  'as a relay of bytes': { http: undefined, load: LOAD },
+};
+
+describe('clients that leave at any time, and upstreams that reset, with Envoy', () => {
+  for (const [name, { http, load }] of Object.entries(CASES)) {
+    it(name, async (t) => {
+      const backend = await startLeaverBackend(load);
+      after(() => backend.stop());
+      const proxy = await startEnvoy({
+        ...{ listeners: [{ upstreamPort: backend.port }], concurrency: 2 },
+        ...(http ? { http } : {}),
+      });
+      const hopspan = await startHopspan({ targets: [`listen_port: ${proxy.port}`] });
+      const truths = await runLeavers(proxy.port, backend, load);
+      await until('most hops', async () => hopsOf(await hopspan.spans()).hops.length >= truths.length * 0.9);
+      await proxy.stop();
+      const spans = await hopspan.finish();
+      const callers = new Set(spans.map(({ parentSpanId }) => parentSpanId));
+      assert.deepEqual(malformed(spans, load.traceparent ? callers : new Set()).slice(0, 5), []);
+      const { hops } = hopsOf(spans);
+      const byPath = new Map(hops.map((seen) => [String(seen.hop.attributes['url.path']), seen]));
+      const mistakes: string[] = [];
+      const counts: Record<string, number> = {};
+      for (const { path, left } of truths) {
+        const seen = byPath.get(path);
+        const outcome = String(seen?.hop.attributes['hopspan.outcome'] ?? 'missing');
+        const status = seen?.hop.attributes['http.response.status_code'];
+        const tries = backend.came.get(path) ?? 0;
+        const told = seen?.upstreams.length ?? 0;
+        const key = `${left}: ${outcome}`;
+        counts[key] = (counts[key] ?? 0) + 1;
+        const isRight =
+          (left === 'after' && outcome === 'ok' && status === 200) ||
+          /* A relay passes a FIN on; the answer may come all the same, to be reset. */
+          (left === 'before' && outcome === 'client_aborted' && (status === undefined || !http)) ||
+          (left === 'between' && ['ok', 'client_aborted', 'upstream_reset'].includes(outcome)) ||
+          (left === 'failed' && outcome === 'upstream_reset');
+        if (!isRight) mistakes.push(`${path} ${key} ${status}`);
+        if (told > Math.max(1, tries)) mistakes.push(`${path}: ${told} of ${tries} upstream requests`);
+        if (left === 'after' && told !== tries) {
+          const key = `${left}: ${told} of ${tries} upstream requests`;
+          counts[key] = (counts[key] ?? 0) + 1;
+        }
+      }
+      t.diagnostic(JSON.stringify(counts));
+      assert.deepEqual(mistakes.slice(0, 5), []);
+    });
+  }
+});
