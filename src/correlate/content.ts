@@ -172,6 +172,9 @@ export function createContentPairs(result: ContentResult): ContentPairs {
     up.ids.some((id) => (carriers.get(id)?.downs.length ?? 0) > 0) &&
     !up.ids.some((id) => down.ids.includes(id));
 
+  const isOwn = (up: Entry, down: Entry): boolean =>
+    answers(up, down) && isSameContent(up, down) && !isSpokenFor(up, down);
+
   function settle(kind: Kind, force: boolean): void {
     kind.downs = kind.downs.filter(({ gone }) => !gone);
     kind.ups = kind.ups.filter(({ gone }) => !gone);
@@ -200,7 +203,13 @@ export function createContentPairs(result: ContentResult): ContentPairs {
   function assignKind(kind: Kind, isRipe: (entry: Entry) => boolean, force: boolean): void {
     const all = kind.downs.filter(({ gone }) => !gone);
     const ups = kind.ups.filter(({ gone }) => !gone);
-    const fitting = fit(all, ups, isSpokenFor);
+    const [only, otherDown] = all;
+    const [up, otherUp] = ups;
+    if (only && up && !otherDown && !otherUp && isOwn(up, only)) {
+      pair(only, { served: up, tries: [], mirrors: [] });
+      return;
+    }
+    const fitting = fit(all, ups, isOwn);
     const downs = all.filter(isRipe);
     if (!fitting) {
       for (const down of downs) apart(down, true);
@@ -304,7 +313,7 @@ export function createContentPairs(result: ContentResult): ContentPairs {
     },
     advance(ns) {
       nowNs = ns;
-      for (const kind of [...kinds.values()]) if (kind.dueNs <= nowNs) settle(kind, false);
+      for (const kind of kinds.values()) if (kind.dueNs <= nowNs) settle(kind, false);
       for (const [id, untilNs] of distrusted) {
         if (untilNs > nowNs && distrusted.size <= MAX_KINDS) break;
         distrusted.delete(id);
@@ -327,7 +336,7 @@ export function createContentPairs(result: ContentResult): ContentPairs {
 function fit(
   downs: readonly Entry[],
   ups: readonly Entry[],
-  isSpokenFor: (up: Entry, down: Entry) => boolean,
+  isOwn: (up: Entry, down: Entry) => boolean,
 ): Entry[][] | undefined {
   const begun = downs.toSorted((a, b) => a.beganNs - b.beganNs);
   const order = ups.map((up, at) => ({ up, at })).toSorted((a, b) => a.up.beganNs - b.up.beganNs);
@@ -340,9 +349,7 @@ function fit(
     open = open.filter((down) => Math.min(down.answeredNs, down.endedNs) >= up.beganNs);
     looked += open.length;
     if (looked > MAX_EDGES) return undefined;
-    const found = open.filter(
-      (down) => answers(up, down) && isSameContent(up, down) && !isSpokenFor(up, down),
-    );
+    const found = open.filter((down) => isOwn(up, down));
     /* A proxy that passes on the authority does so for all. */
     const named = found.filter((down) => down.request.authority === up.request.authority);
     fits[at] = named.length > 0 ? named : found;

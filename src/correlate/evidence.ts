@@ -30,6 +30,7 @@ export interface Trait {
   readonly answer: HttpMessageRecord | undefined;
   /** Keys of the ids that the request carries, the surest first. */
   readonly ids: readonly string[];
+  readonly unchanging: readonly (string | undefined)[] | undefined;
   /** The request's first byte was read downstream, written upstream. */
   readonly beganNs: number;
   /** The answer's first byte; infinite downstream and 0 upstream where there is none. */
@@ -52,6 +53,7 @@ export function traitOf(side: Side): Trait | undefined {
     request,
     answer,
     ids: idsOf(side.tgid, request),
+    unchanging: unchangingOf(request),
     beganNs: request.firstNs,
     answeredNs: answer ? answer.firstNs : down ? Number.POSITIVE_INFINITY : 0,
     endedNs: answer && isOver(answer) ? answer.lastNs : letGoNs(side, down),
@@ -76,12 +78,19 @@ function idsOf(tgid: number, { method, headers }: HttpMessageRecord): string[] {
   return ids;
 }
 
-/** Both name a caller or a request, and not the same. */
-function contradict(a: HttpMessageRecord, b: HttpMessageRecord): boolean {
-  return IDS.some(([name, unchanging]) => {
-    const [one, other] = [a.headers[name], b.headers[name]];
-    return one !== undefined && other !== undefined && unchanging(one) !== unchanging(other);
+/** What a proxy leaves as it is of each id; undefined where there is none at all. */
+function unchangingOf({ headers }: HttpMessageRecord): Trait['unchanging'] {
+  const found = IDS.map(([name, unchanging]) => {
+    const value = headers[name];
+    return value === undefined ? undefined : unchanging(value);
   });
+  return found.some((value) => value !== undefined) ? found : undefined;
+}
+
+/** Both name a caller or a request, and not the same. */
+function contradict({ unchanging: a }: Trait, { unchanging: b }: Trait): boolean {
+  if (!a || !b) return false;
+  return a.some((value, at) => value !== undefined && b[at] !== undefined && value !== b[at]);
 }
 
 /** The upstream half, with or without an answer, may be a part of the downstream one: its request, or a try of it. */
@@ -126,13 +135,15 @@ function endedBefore(up: Trait, down: Trait): boolean {
 
 /** Nothing but its answer may differ: what a proxy passes on of a request. */
 export function isSameContent(up: Trait, down: Trait): boolean {
-  const [a, b] = [up.request, down.request];
-  const [agent, other] = [a.headers['user-agent'], b.headers['user-agent']];
+  const a = up.request;
+  const b = down.request;
+  const agent = a.headers['user-agent'];
+  const other = b.headers['user-agent'];
   return (
     a.path === b.path &&
     a.bodyBytes === b.bodyBytes &&
     (agent === undefined || other === undefined || agent === other) &&
-    !contradict(a, b)
+    !contradict(up, down)
   );
 }
 
