@@ -5,13 +5,14 @@ import {
   type ProxyRecord,
   RECEIVER_KIND,
 } from '../receiver/kernel-record.ts';
-import { KIND, ROLE } from '../records.gen.ts';
+import { KIND } from '../records.gen.ts';
 import { createChain } from './chain.ts';
 import { createContentPairs } from './content.ts';
 import { createDuplex, type Duplex } from './duplex.ts';
 import type { Hop, Pairing } from './hop.ts';
 import { createHttpSides, isSameRequest, shareHeads } from './http-sides.ts';
 import { createHttp2Sides } from './http2-sides.ts';
+import { createOwnAnswers } from './own-answers.ts';
 import { createPair, type Pair, type PairedExchange } from './pair.ts';
 import { carriesEnd, carriesSetUp, isComplete } from './set-up-and-end.ts';
 import { hasEnded, hasExchange, isDownstream, isPreexisting, isStream, type Side } from './side.ts';
@@ -96,8 +97,15 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     pair: ({ side, setUp }, match) => giveHalf(side, { ...match, pairing: 'content' }, setUp),
     apart({ side, setUp }, ambiguous) {
       if (!ambiguous && hasEnded(side) && !side.http?.answer) onUnpairedEnd(side, setUp);
-      else giveHalf(side, { ambiguous, ownAnswer: !ambiguous && isOwnAnswer(side) }, setUp);
+      else if (ambiguous || !isDownstream(side)) giveHalf(side, { ambiguous }, setUp);
+      else ownAnswers.add(side, setUp, horizonNs);
     },
+  });
+  const ownAnswers = createOwnAnswers(attempts.take, ({ side, setUp, attempts: tried, failure }) => {
+    const upstream = tried.at(-1);
+    if (upstream) giveHalf(side, { upstream, attempts: tried.slice(0, -1), pairing: 'connect' }, setUp);
+    else if (failure) giveHalf(side, { failure, ambiguous: true }, setUp);
+    else giveHalf(side, { ownAnswer: isOwnAnswer(side) }, setUp);
   });
   /** Processes whose upstream connections carry requests that are seen, and those with others. */
   const readable = new Set<number>();
@@ -157,9 +165,8 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
   }
 
   /** An answer that no upstream can have given, for all that this process asks of upstreams is seen. */
-  function isOwnAnswer({ tgid, role, http }: Side): boolean {
-    return role === ROLE.DOWNSTREAM && http?.answer !== undefined && readable.has(tgid) && !opaque.has(tgid);
-  }
+  const isOwnAnswer = ({ tgid, http }: Side): boolean =>
+    http?.answer !== undefined && readable.has(tgid) && !opaque.has(tgid);
 
   function onSide(record: Side): void {
     noteUpstream(record);
@@ -288,8 +295,10 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
 
   function onUnpairedEnd(record: Side, setUp: boolean): void {
     if (isDownstream(record)) waitForAttempts(record, setUp);
-    else if (isAttempt(record)) attempts.add(record, clock.monotonicNs);
-    else giveHalf(record, {}, setUp);
+    else if (isAttempt(record)) {
+      attempts.add(record, clock.monotonicNs);
+      ownAnswers.addFailed(record, horizonNs);
+    } else giveHalf(record, {}, setUp);
   }
 
   function settleOrphans(beforeNs: number): void {
@@ -322,6 +331,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     http2Sides.advance(horizonNs);
     streamPairs.advance(horizonNs);
     content.advance(horizonNs);
+    ownAnswers.settle(horizonNs);
     settleOrphans(horizonNs - UNPAIRED_WAIT_NS);
     for (const record of attempts.expire(nowNs - ATTEMPT_WAIT_NS))
       giveHalf(record, { ambiguous: true }, claimSetUp(record));
@@ -350,7 +360,8 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
       httpSides.size() +
       http2Sides.size() +
       streamPairs.size() +
-      content.size(),
+      content.size() +
+      ownAnswers.size(),
     push(record) {
       switch (record.kind) {
         case KIND.SIDE:
@@ -383,6 +394,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
         drainPair(downstream, state, true);
         pairs.delete(downstream);
       }
+      ownAnswers.settle(Number.POSITIVE_INFINITY);
       settleOrphans(Number.POSITIVE_INFINITY);
       for (const record of attempts.expire(Number.POSITIVE_INFINITY))
         giveHalf(record, { ambiguous: true }, claimSetUp(record));

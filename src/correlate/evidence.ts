@@ -16,7 +16,7 @@ const NOT_OWN = 'x-b3-traceid';
 /** How long after its own answer to the client a proxy may let go of the upstream that failed it. */
 const LET_GO_NS = 100_000_000;
 /** What a proxy says of an upstream that gave no answer: RFC 9110, section 15.6, and 500 of simpler ones. */
-const GATEWAY_STATUSES: ReadonlySet<number> = new Set([500, 502, 503, 504]);
+export const GATEWAY_STATUSES: ReadonlySet<number> = new Set([500, 502, 503, 504]);
 /** Answers after which proxies try again, beside those from 500 on: conflict (Envoy's retriable-4xx), too early, too many. */
 const RETRIED_STATUSES: ReadonlySet<number> = new Set([401, 403, 404, 408, 409, 425, 429]);
 /** Envoy marks the authority of what it mirrors. */

@@ -30,6 +30,8 @@ export interface Attempts {
    * known to have been that thread's.
    */
   takeNamed(downstream: SideRecord, thread: number): SideRecord[];
+  /** Takes this attempt; false where it was taken before. */
+  take(attempt: SideRecord): boolean;
   /** A downstream connection was served or let go of by this thread. */
   servedBy(downstream: SideRecord, thread: number): void;
   /** Those for which nobody came in time. */
@@ -121,6 +123,11 @@ export function createAttempts(): Attempts {
 
   return {
     takeNamed,
+    take(record) {
+      const attempt = waiting.get(record.connection);
+      if (attempt) forget(attempt);
+      return attempt !== undefined;
+    },
     size: () => waiting.size + byCandidate.size + closes.size() + nameless.size,
     add(record, sinceNs) {
       const { candidate, connection } = record;

@@ -107,6 +107,8 @@ export function outcomeOf(hop: Hop): Outcome {
   const reset = streamOutcome(d, u);
   if (reset) return reset;
   if (hop.ownAnswer) return 'no_upstream';
+  const unconnected = hop.failure ?? (u?.synNs && !u.establishedNs ? u : undefined);
+  if (d && isWhole(d.http?.answer) && unconnected) return connectOutcome(unconnected, undefined);
   if (hop.pairing === 'content' && d && u && answersInPlaceOf(u, d)) {
     return u.http?.answer ? 'proxy_reset' : upstreamOutcome(u);
   }

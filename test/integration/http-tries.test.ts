@@ -3,6 +3,7 @@ import { Agent, createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, describe, it } from 'node:test';
 import { hopsOf, malformed, type SeenHop, startHopspan } from '../harness/hopspan.ts';
+import { freePort } from '../harness/ports.ts';
 import { stopLeftovers, until } from '../harness/process.ts';
 import { startEnvoy, startHaproxy, startNginxStream } from '../harness/proxies.ts';
 
@@ -191,6 +192,40 @@ for (const [name, headers] of Object.entries(IDS)) {
     });
   });
 }
+
+it('a request for which Envoy cannot connect has its attempts', async () => {
+  const nobody = await freePort();
+  const retry = { retry_on: 'connect-failure', num_retries: 2 };
+  const route = { ...CLUSTER, retry_policy: { ...retry, retry_back_off: { base_interval: '0.001s' } } };
+  const http = {
+    route_config: {
+      virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route }] }],
+    },
+  };
+  const proxy = await startEnvoy({ listeners: [{ upstreamPort: nobody }], http });
+  const hopspan = await startHopspan({ targets: [`listen_port: ${proxy.port}`] });
+  await getAll(proxy.port, ['/0', '/1', '/2'], 1, () => ({}));
+  await getAll(
+    proxy.port,
+    Array.from({ length: 40 }, (_, n) => `/many/${n}`),
+    20,
+    () => ({}),
+  );
+  await until('all hops', async () => hopsOf(await hopspan.spans()).hops.length >= 43);
+  await proxy.stop();
+  const spans = await hopspan.finish();
+  assert.deepEqual(malformed(spans).slice(0, 5), []);
+  for (const seen of hopsOf(spans).hops) {
+    const { outcome, status, isError, upstream, ambiguous } = tell(seen);
+    assert.deepEqual(
+      { outcome, status, isError },
+      { outcome: 'upstream_refused', status: 503, isError: true },
+    );
+    const path = String(seen.hop.attributes['url.path']);
+    if (path.startsWith('/many')) assert.ok(ambiguous || upstream.startsWith('upstream_refused'), path);
+    else assert.equal(upstream, 'upstream_refused upstream_refused upstream_refused', path);
+  }
+});
 
 const RETRYING = {
   nginx: (upstreamPort: number) =>
