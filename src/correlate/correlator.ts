@@ -5,7 +5,7 @@ import {
   type ProxyRecord,
   RECEIVER_KIND,
 } from '../receiver/kernel-record.ts';
-import { KIND } from '../records.gen.ts';
+import { KIND, SIDE_FLAGS } from '../records.gen.ts';
 import { createChain } from './chain.ts';
 import { createContentPairs } from './content.ts';
 import { createDuplex, type Duplex } from './duplex.ts';
@@ -15,7 +15,15 @@ import { createHttp2Sides } from './http2-sides.ts';
 import { createOwnAnswers } from './own-answers.ts';
 import { createPair, type Pair, type PairedExchange } from './pair.ts';
 import { carriesEnd, carriesSetUp, isComplete } from './set-up-and-end.ts';
-import { hasEnded, hasExchange, isDownstream, isPreexisting, isStream, type Side } from './side.ts';
+import {
+  hasEnded,
+  hasExchange,
+  isDownstream,
+  isPooled,
+  isPreexisting,
+  isStream,
+  type Side,
+} from './side.ts';
 import { createStreamPairs } from './stream-pairs.ts';
 import { createAttempts, isAttempt } from './unpaired.ts';
 
@@ -193,6 +201,10 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
       drainPair(downstream, state, false);
       return;
     }
+    if (isPooled(record) && hasEnded(record)) {
+      givePooled(record);
+      if (!hasExchange(record)) return;
+    }
     const setUp = claimSetUp(record);
     if (isDownstream(record) && hasEnded(record)) attempts.addDownstream(record, clock.monotonicNs);
     if (content.add({ side: record, setUp })) return;
@@ -287,6 +299,15 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
       end: hasEnded(record),
       ...parts,
     });
+  }
+
+  /** The connection itself, of which requests of different clients have made use. */
+  function givePooled(record: Side): void {
+    halves.delete(record.connection);
+    const { http: _, ...facts } = record;
+    const flags = record.flags & ~SIDE_FLAGS.EXCHANGE;
+    const upstream = { ...facts, flags, exchange: 0 };
+    give({ kind: 'connection', upstream, pairing: 'none', setUp: true, end: true });
   }
 
   function waitForAttempts(record: Side, setUp: boolean): void {

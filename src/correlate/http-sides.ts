@@ -179,7 +179,7 @@ export function createHttpSides(emit: (side: Side) => void): HttpSides {
     for (const side of sides) emit(side);
     const flags = SIDE_FLAGS.ENDED | (record.flags & SIDE_FLAGS.UNDELIVERED);
     if (last) emit({ ...record, ...exchangeOf(last), peer: last.peer, flags: last.flags | flags });
-    else emit(record);
+    else emit({ ...record, exchange: connection.exchanges });
   }
 
   function prune(): void {

@@ -59,7 +59,12 @@ export function createOwnAnswers(
 
   function threadOf(tgid: number, tid: number, nowNs: number): Thread {
     const key = `${tgid} ${tid}`;
-    const thread = threads.get(key) ?? { answers: [], failed: [], crowdedNs: Number.NEGATIVE_INFINITY, lastNs: 0 };
+    const thread = threads.get(key) ?? {
+      answers: [],
+      failed: [],
+      crowdedNs: Number.NEGATIVE_INFINITY,
+      lastNs: 0,
+    };
     thread.lastNs = nowNs;
     threads.set(key, thread);
     return thread;

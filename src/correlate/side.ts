@@ -35,6 +35,13 @@ export const isPreexisting = (record: SideRecord): boolean => (record.flags & SI
 
 export const hasProxyHeader = (record: SideRecord): boolean => (record.flags & SIDE_FLAGS.PROXY_HEADER) !== 0;
 
+/** An upstream connection that carried several requests, of which none is known to be a whole downstream connection's. */
+export const isPooled = (side: Side): boolean =>
+  !isDownstream(side) &&
+  side.peer === 0 &&
+  side.exchange > 1 &&
+  (side.http !== undefined || (side.flags & (SIDE_FLAGS.HTTP1 | SIDE_FLAGS.HTTP2)) !== 0);
+
 /** Payload bytes of the whole connection towards the upstream, up to and with this record. */
 export const requestTotal = (record: SideRecord): number =>
   isDownstream(record) ? record.totalRead : record.totalWritten;

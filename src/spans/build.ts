@@ -1,6 +1,6 @@
 import { type SpanContext, TraceFlags } from '@opentelemetry/api';
 import type { Hop } from '../correlate/hop.ts';
-import { endNs, type Side } from '../correlate/side.ts';
+import { endNs, isPooled, type Side } from '../correlate/side.ts';
 import type { ClockRecord, HostRecord, ProxyRecord } from '../receiver/kernel-record.ts';
 import type { ReadContext } from './context.ts';
 import { type Bag, hopAttributes, MIRRORED, resendCount, upstreamAttributes } from './hop-attributes.ts';
@@ -63,7 +63,9 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
   if (caller && !(caller.traceFlags & SAMPLED) && options.unsampled !== 'keep') return [];
   const traceId = caller?.traceId ?? ids.traceId(own ? hop.key : hop.trace, own);
   const spans: HopSpan[] = [];
-  const links = hop.kind === 'connection' ? [linkTo(hop, ids)] : NONE;
+  const links = hop.kind === 'connection' && hop.key.exchange > 0 ? [linkTo(hop, ids)] : NONE;
+  const linksOf = (side: Side): readonly HopSpanLink[] =>
+    isPooled(side) && !own ? [linkToPooled(side, ids)] : NONE;
 
   const traceState = caller?.traceState?.serialize();
 
@@ -75,6 +77,7 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
     interval: Interval,
     attributes: Bag,
     error?: string,
+    more: readonly HopSpanLink[] = NONE,
   ): void => {
     spans.push({
       traceId,
@@ -88,7 +91,7 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
       end: wallTime(interval.endNs, hop.clock),
       attributes: attributes as Attributes,
       events: NONE,
-      links: spans.length > 0 ? NONE : links,
+      links: spans.length > 0 ? more : [...links, ...more],
       error,
       resource,
     });
@@ -112,7 +115,7 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
     upstreamId = ids.spanId(u, own + SPAN_PART.UPSTREAM);
     const bag = { ...upstreamAttributes(hop, u, outcome), ...resendCount(hop.tries?.length ?? 0) };
     const above = d ? hopId : parentId;
-    add(upstreamId, above, upstreamName(hop, u), 'CLIENT', times.upstream, bag, errorOf(bag));
+    add(upstreamId, above, upstreamName(hop, u), 'CLIENT', times.upstream, bag, errorOf(bag), linksOf(u));
   }
   for (const phase of times.phases) addPhase(phase);
   return spans;
@@ -131,7 +134,8 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
     const bag = { ...upstreamAttributes(hop, side, became), ...more };
     const asked = { startNs: side.firstWriteNs, endNs: side.lastReadNs || endNs(side) || side.lastWriteNs };
     const id = ids.spanId(side, SPAN_PART.UPSTREAM);
-    add(id, hopId, upstreamName(hop, side), 'CLIENT', clamp(asked, times.hop), bag, errorOf(bag, became));
+    const within = clamp(asked, times.hop);
+    add(id, hopId, upstreamName(hop, side), 'CLIENT', within, bag, errorOf(bag, became), linksOf(side));
   }
 
   function addAttempt(attempt: Side, index: number): void {
@@ -161,6 +165,16 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
       NO_ATTRIBUTES,
     );
   }
+}
+
+/** An exchange, to the span of the upstream connection that it shares with others. */
+function linkToPooled({ connection }: Side, ids: Ids): HopSpanLink {
+  const key = { connection, exchange: 0 };
+  return {
+    traceId: ids.traceId(key, SPAN_PART.CONNECTION),
+    spanId: ids.spanId(key, SPAN_PART.CONNECTION + SPAN_PART.UPSTREAM),
+    attributes: {},
+  };
 }
 
 /** A connection's own span, to the last exchange that it carried. */

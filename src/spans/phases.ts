@@ -107,8 +107,10 @@ function exchangeEnd(hop: Hop, main: Side): number {
 }
 
 /** The upstream connection was made for this exchange, and not ahead of it or for another. */
-function connectsWithin({ downstream, setUp }: Hop, u: SideRecord): boolean {
-  return setUp && u.synNs !== 0 && u.exchange <= 1 && u.synNs >= (downstream?.establishedNs ?? 0);
+function connectsWithin({ downstream, setUp, pairing }: Hop, u: SideRecord): boolean {
+  if (u.synNs === 0 || u.exchange > 1) return false;
+  if (setUp && u.synNs >= (downstream?.establishedNs ?? 0)) return true;
+  return pairing === 'content' && downstream !== undefined && u.synNs >= downstream.firstReadNs;
 }
 
 /** Set-up to end of the connection itself. */
@@ -116,7 +118,7 @@ function connectionInterval(hop: Hop): Interval {
   const main = hop.downstream ?? hop.upstream;
   if (!main) return { startNs: 0, endNs: 0 };
   const startNs =
-    main.establishedNs || main.synNs || earliestOf(main.firstReadNs, main.firstWriteNs) || endNs(main);
+    main.synNs || main.establishedNs || earliestOf(main.firstReadNs, main.firstWriteNs) || endNs(main);
   return { startNs, endNs: Math.max(startNs, lastOf(main)) };
 }
 

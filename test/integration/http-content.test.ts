@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { malformed, startHopspan } from '../harness/hopspan.ts';
+import { type FileSpan, malformed, startHopspan } from '../harness/hopspan.ts';
 import { type HttpBackendOptions, startHttpBackend } from '../harness/http-backend.ts';
 import { type HttpClientOptions, runHttpClient } from '../harness/http-client.ts';
 import { judgePairs } from '../harness/http-truth.ts';
@@ -40,6 +40,22 @@ const LOADS: Record<string, Load> = {
   },
 };
 
+/** Requests over upstream connections used before that are not linked to their connection's own span. */
+function withoutConnection(spans: readonly FileSpan[]): string[] {
+  const connections = new Set(
+    spans
+      .filter(({ name }) => name.startsWith('tcp connection :'))
+      .map(({ traceId, spanId }) => traceId + spanId),
+  );
+  return spans.flatMap(({ kind, attributes, links, spanId }) => {
+    if (kind !== 'CLIENT' || !attributes['http.request.method']) return [];
+    const [link, other] = links;
+    if (!attributes['hopspan.connection.reused']) return link ? [`${spanId} has a link`] : [];
+    if (link && !other && connections.has(link.traceId + link.spanId)) return [];
+    return [`${spanId}: ${links.length} links`];
+  });
+}
+
 for (const [name, start] of Object.entries(PROXIES)) {
   describe(`requests without an id through ${name}`, () => {
     for (const [load, { client, backend: options, right, wrong }] of Object.entries(LOADS)) {
@@ -54,6 +70,7 @@ for (const [name, start] of Object.entries(PROXIES)) {
         await proxy.stop();
         const spans = await hopspan.finish();
         assert.deepEqual(malformed(spans).slice(0, 5), []);
+        assert.deepEqual(withoutConnection(spans).slice(0, 5), []);
         const verdict = judgePairs(spans, sent, backend.arrivals);
         t.diagnostic(JSON.stringify(verdict));
         assert.ok(verdict.wrong <= wrong * sent.length, JSON.stringify(verdict));

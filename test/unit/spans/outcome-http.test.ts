@@ -134,6 +134,24 @@ describe('spans', () => {
     );
   });
 
+  test('of requests over a pooled connection are linked to its own', () => {
+    const [of] = clients({ downstream: down(200), upstream: up(200) });
+    const connection = { ...up(undefined), exchange: 0, flags: 0, finSentNs: 900 };
+    const spans = createSpanBuilder({ phaseFloorNs: 0, resourceAttributes: {} })(
+      hopOf({ kind: 'connection', upstream: connection, pairing: 'none', end: true }),
+    );
+    assert.deepEqual(
+      spans.map(({ name, kind, links, start, end }) => [name, kind, links, end[1] - start[1]]),
+      [
+        ['tcp connection :9000', 'CLIENT', [], 780],
+        ['connect', 'INTERNAL', [], 10],
+      ],
+    );
+    assert.deepEqual(of?.links, [{ traceId: spans[0]?.traceId, spanId: spans[0]?.spanId, attributes: {} }]);
+    const first = up(200, { exchange: 1 });
+    assert.deepEqual(clients({ downstream: down(200), upstream: first })[0]?.links, []);
+  });
+
   test('of what is not parsed are marked', () => {
     const [hop, upstream] = spansOf({ downstream: down(200, { unparsed: true }), upstream: up(200) });
     assert.equal(hop?.attributes['hopspan.unparsed'], true);
