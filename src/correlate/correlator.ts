@@ -15,15 +15,7 @@ import { createHttp2Sides } from './http2-sides.ts';
 import { createOwnAnswers } from './own-answers.ts';
 import { createPair, type Pair, type PairedExchange } from './pair.ts';
 import { carriesEnd, carriesSetUp, isComplete } from './set-up-and-end.ts';
-import {
-  hasEnded,
-  hasExchange,
-  isDownstream,
-  isPooled,
-  isPreexisting,
-  isStream,
-  type Side,
-} from './side.ts';
+import { hasEnded, hasExchange, isDownstream, isPooled, isPreexisting, isStream, type Side } from './side.ts';
 import { createStreamPairs } from './stream-pairs.ts';
 import { createAttempts, isAttempt } from './unpaired.ts';
 
@@ -213,6 +205,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
   }
 
   function onStream(side: Side): void {
+    noteUpstream(side);
     if (side.peer) {
       streamPairs.add(side);
       return;

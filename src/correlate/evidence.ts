@@ -1,6 +1,15 @@
 import type { HttpMessageRecord } from '../receiver/kernel-record.ts';
 import { MESSAGE_FLAGS } from '../records.gen.ts';
-import { endNs, hasEnded, hasExchange, isDownstream, isInterim, lastByteNs, type Side } from './side.ts';
+import {
+  endNs,
+  hasEnded,
+  hasExchange,
+  isDownstream,
+  isInterim,
+  lastByteNs,
+  resetNs,
+  type Side,
+} from './side.ts';
 
 /** Headers that tell a request from all others, the surest first, with the part of them that a proxy does not change. */
 const IDS: readonly (readonly [name: string, unchanging: (value: string) => string])[] = [
@@ -40,13 +49,13 @@ export interface Trait {
   readonly isMirror: boolean;
 }
 
-/** Undefined for what is no request, or is not over. */
+/** Undefined for what is no request, or may go on. */
 export function traitOf(side: Side): Trait | undefined {
   const { request, answer: any } = side.http ?? {};
-  if (!hasExchange(side) || !request?.method || !isOver(request)) return undefined;
+  if (!hasExchange(side) || !request?.method) return undefined;
   const answer = any && any.statusCode > 0 && !isInterim(any) ? any : undefined;
-  const isCut = hasEnded(side) || side.cut === true;
-  if (!isCut && !(answer && isOver(answer))) return undefined;
+  const isCut = hasEnded(side) || side.cut === true || resetNs(side) > 0;
+  if (!isCut && !(isOver(request) && answer && isOver(answer))) return undefined;
   const down = isDownstream(side);
   return {
     side,
@@ -63,6 +72,7 @@ export function traitOf(side: Side): Trait | undefined {
 
 /** A client may half-close long before the proxy lets it go. */
 function letGoNs(side: Side, down: boolean): number {
+  if (resetNs(side)) return resetNs(side);
   const known = down ? side.finSentNs || side.closedNs || side.releasedNs : endNs(side);
   return known || lastByteNs(side);
 }
@@ -93,13 +103,17 @@ function contradict({ unchanging: a }: Trait, { unchanging: b }: Trait): boolean
   return a.some((value, at) => value !== undefined && b[at] !== undefined && value !== b[at]);
 }
 
+/** Both are over by the same sign: a stream's end may come apart from its last byte, and after HTTP/1's. */
+function endAlike(up: HttpMessageRecord, down: HttpMessageRecord): boolean {
+  return isOver(up) && isOver(down) && up.stream === 0 && down.stream === 0;
+}
+
 /** The upstream half, with or without an answer, may be a part of the downstream one: its request, or a try of it. */
 export function isWithin(up: Trait, down: Trait): boolean {
-  const bothHttp1 = up.request.stream === 0 && down.request.stream === 0;
   return (
     up.beganNs >= down.beganNs &&
     up.beganNs <= Math.min(down.answeredNs, down.endedNs) &&
-    (!bothHttp1 || up.request.lastNs >= down.request.lastNs)
+    (!endAlike(up.request, down.request) || up.request.lastNs >= down.request.lastNs)
   );
 }
 
@@ -110,8 +124,7 @@ export function answers(up: Trait, down: Trait, looseLength = false): boolean {
   if (!up.answer || up.answeredNs > down.answeredNs) return hasGivenUp(up, down);
   if (up.answer.statusCode !== down.answer.statusCode) return false;
   if (!isOver(up.answer) || !isOver(down.answer)) return true;
-  const bothHttp1 = up.request.stream === 0 && down.request.stream === 0;
-  if (bothHttp1 && up.answer.lastNs > down.answer.lastNs) return false;
+  if (endAlike(up.answer, down.answer) && up.answer.lastNs > down.answer.lastNs) return false;
   return looseLength || up.answer.bodyBytes === down.answer.bodyBytes;
 }
 
@@ -141,7 +154,7 @@ export function isSameContent(up: Trait, down: Trait): boolean {
   const other = b.headers['user-agent'];
   return (
     a.path === b.path &&
-    a.bodyBytes === b.bodyBytes &&
+    (a.bodyBytes === b.bodyBytes || !isOver(a) || !isOver(b)) &&
     (agent === undefined || other === undefined || agent === other) &&
     !contradict(up, down)
   );

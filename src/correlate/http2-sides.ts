@@ -104,7 +104,7 @@ export function createHttp2Sides(emit: (side: Side) => void): Http2Sides {
       if (!hasEnded(record)) return true;
       connections.delete(record.connection);
       giveCut(connection, record);
-      emit(record);
+      emit({ ...record, exchange: connection.begun });
       return true;
     },
     onMessage(message) {

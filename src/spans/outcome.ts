@@ -89,16 +89,20 @@ export function errorText(hop: Hop, outcome: Outcome): string | undefined {
 /** What became of a request whose answer went to nobody. */
 export function upstreamOutcome(u: Side): Outcome {
   if (isWhole(u.http?.answer)) return 'ok';
+  if (isReset(u.http?.answer)) return 'upstream_reset';
   const left = peerLeft(u, 'upstream');
-  if (!left) return u.http?.answer ? 'ok' : 'proxy_reset';
+  if (!left) return isAnswer(u.http?.answer) ? 'ok' : 'proxy_reset';
   return left.how === 'fin' ? 'upstream_closed_early' : 'upstream_reset';
 }
+
+const isAnswer = (answer: HttpMessageRecord | undefined): answer is HttpMessageRecord =>
+  answer !== undefined && answer.statusCode > 0 && !isInterim(answer);
 
 /** The proxy answered in place of an upstream that gave no answer, or none in time. */
 function answersInPlaceOf(u: Side, d: Side): boolean {
   const [given, got] = [d.http?.answer, u.http?.answer];
   if (!given || !isWhole(given)) return false;
-  return !got || isInterim(got) || got.firstNs > given.firstNs;
+  return !isAnswer(got) || got.firstNs > given.firstNs;
 }
 
 /** What became of the hop; see `docs/outcomes.md` for Envoy's and HAProxy's words. */
@@ -110,7 +114,7 @@ export function outcomeOf(hop: Hop): Outcome {
   const unconnected = hop.failure ?? (u?.synNs && !u.establishedNs ? u : undefined);
   if (d && isWhole(d.http?.answer) && unconnected) return connectOutcome(unconnected, undefined);
   if (hop.pairing === 'content' && d && u && answersInPlaceOf(u, d)) {
-    return u.http?.answer ? 'proxy_reset' : upstreamOutcome(u);
+    return isAnswer(u.http?.answer) ? 'proxy_reset' : upstreamOutcome(u);
   }
   if (!hop.end) return 'ok';
   if (hop.kind === 'connection') return 'idle_closed';

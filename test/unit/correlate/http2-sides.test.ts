@@ -72,7 +72,7 @@ describe('streams of an HTTP/2 connection', () => {
       sides.map(({ exchange, flags, cut, finReceivedNs }) => [exchange, flags, cut, finReceivedNs]),
       [
         [1, EXCHANGE | ENDED, true, 9000],
-        [0, HTTP2 | ENDED, undefined, 9000],
+        [1, HTTP2 | ENDED, undefined, 9000],
       ],
     );
     assert.equal(connection.size(), 0);
