@@ -93,6 +93,11 @@ for (const id of ['a', '']) {
       ['sent on before it was read', [down(request), up({ ...inside, from: 5 })], false],
       ['answered after it was passed back', [down(request), up({ ...inside, to: 60 })], true],
       ['two that fit', [down(request), up(inside), up({ ...inside, connection: 3 })], true],
+      [
+        'two that fit in turn, though nobody tries again after a good answer',
+        [down(request), up({ ...inside, to: 25 }), up({ ...inside, connection: 3, from: 30 })],
+        true,
+      ],
       ['two clients', [down(request), down({ ...request, connection: 4 }), up(inside)], true],
       [
         'two of each',
