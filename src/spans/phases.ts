@@ -1,5 +1,5 @@
 import type { Hop } from '../correlate/hop.ts';
-import { endNs, hasExchange, isAnswered, resetNs, type Side } from '../correlate/side.ts';
+import { endNs, hasExchange, isAnswered, lastByteNs, resetNs, type Side } from '../correlate/side.ts';
 import type { SideRecord } from '../records.gen.ts';
 
 /** The phases in the order in which an exchange goes through them, and the span that each stands under. */
@@ -107,10 +107,12 @@ function exchangeEnd(hop: Hop, main: Side): number {
 }
 
 /** The upstream connection was made for this exchange, and not ahead of it or for another. */
-function connectsWithin({ downstream, setUp, pairing }: Hop, u: SideRecord): boolean {
+function connectsWithin({ downstream, setUp, pairing, tries }: Hop, u: SideRecord): boolean {
   if (u.synNs === 0 || u.exchange > 1) return false;
-  if (setUp && u.synNs >= (downstream?.establishedNs ?? 0)) return true;
-  return pairing === 'content' && downstream !== undefined && u.synNs >= downstream.firstReadNs;
+  if (setUp && !tries?.length && u.synNs >= (downstream?.establishedNs ?? 0)) return true;
+  const before = tries?.at(-1);
+  const neededNs = before ? lastByteNs(before) : (downstream?.firstReadNs ?? 0);
+  return pairing === 'content' && downstream !== undefined && u.synNs >= neededNs;
 }
 
 /** Set-up to end of the connection itself. */
