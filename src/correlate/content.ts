@@ -6,8 +6,10 @@ import { isDownstream, lastByteNs, type Side } from './side.ts';
 const SETTLE_NS = 1_300_000_000;
 /** How much longer a downstream half waits for others that compete with it. */
 const GRACE_NS = 2_000_000_000;
-/** How long an upstream half waits for a slow client's downstream half. */
+/** How long an upstream half waits for a slow client's downstream half, */
 const UPSTREAM_WAIT_NS = 30_000_000_000;
+/** and where this process has had none that could be read: its clients may speak TLS. */
+const UNSEEN_WAIT_NS = 5_000_000_000;
 /** Requests of one kind are looked at once in so long, all together. */
 const INTERVAL_NS = 250_000_000;
 /** Kinds of requests, and halves of them, that wait at the same time; the oldest are given apart above it. */
@@ -72,9 +74,11 @@ interface Kind {
   downs: Entry[];
   ups: Entry[];
   dueNs: number;
-  /** Upstream halves were given apart that may have belonged to requests of this time. */
+  /** Upstream halves were given apart that may have belonged to requests of this time, and of later ones. */
   spentFromNs: number;
   spentToNs: number;
+  /** Until when that is remembered. */
+  spentUntilNs: number;
 }
 
 interface Carriers {
@@ -90,6 +94,8 @@ export function createContentPairs(result: ContentResult): ContentPairs {
   const distrusted = new Map<string, number>();
   /** Processes whose threads hand requests to each other, so that the thread says nothing. */
   const handing = new Set<number>();
+  /** Processes that have had a downstream half. */
+  const seen = new Set<number>();
   const settled: (() => void)[] = [];
   let waiting = 0;
   let nowNs = 0;
@@ -101,7 +107,7 @@ export function createContentPairs(result: ContentResult): ContentPairs {
     let kind = kinds.get(key);
     if (!kind) {
       const never = Number.POSITIVE_INFINITY;
-      kind = { key, downs: [], ups: [], dueNs: never, spentFromNs: never, spentToNs: 0 };
+      kind = { key, downs: [], ups: [], dueNs: never, spentFromNs: never, spentToNs: 0, spentUntilNs: 0 };
       kinds.set(key, kind);
     }
     return kind;
@@ -181,7 +187,7 @@ export function createContentPairs(result: ContentResult): ContentPairs {
     const isRipe = (entry: Entry): boolean => force || entry.dueNs <= nowNs;
     for (const down of kind.downs) if (isRipe(down)) pairById(down);
     if (kind.downs.some((down) => !down.gone && isRipe(down))) assignKind(kind, isRipe, force);
-    for (const up of kind.ups) if (!up.gone && (force || up.dueNs <= nowNs)) apart(up, false);
+    for (const up of kind.ups) if (!up.gone && (force || up.dueNs <= nowNs)) spend(kind, up, false);
     if (force) for (const down of kind.downs) if (!down.gone) apart(down, false);
     kind.downs = kind.downs.filter(({ gone }) => !gone);
     kind.ups = kind.ups.filter(({ gone }) => !gone);
@@ -191,12 +197,12 @@ export function createContentPairs(result: ContentResult): ContentPairs {
   function schedule(kind: Kind): void {
     kinds.delete(kind.key);
     const isEmpty = kind.downs.length + kind.ups.length === 0;
-    if (isEmpty && kind.spentToNs < nowNs - UPSTREAM_WAIT_NS) return;
+    if (isEmpty && kind.spentUntilNs <= nowNs) return;
     const dues = [...kind.downs, ...kind.ups].reduce(
       (first, { dueNs }) => Math.min(first, dueNs),
       Number.POSITIVE_INFINITY,
     );
-    kind.dueNs = isEmpty ? nowNs + UPSTREAM_WAIT_NS : Math.max(dues, nowNs + INTERVAL_NS);
+    kind.dueNs = isEmpty ? kind.spentUntilNs : Math.max(dues, nowNs + INTERVAL_NS);
     kinds.set(kind.key, kind);
   }
 
@@ -272,13 +278,16 @@ export function createContentPairs(result: ContentResult): ContentPairs {
     }
     const wasSpent = down.beganNs <= kind.spentToNs && down.endedNs >= kind.spentFromNs;
     const wasTried = unused.some((up) => !up.gone && isWithin(up, down) && isSameContent(up, down));
-    apart(down, wasTried || wasSpent);
+    /* So slow that its upstream half may have been given up and forgotten. */
+    const wasSlow = down.endedNs - down.answeredNs > UPSTREAM_WAIT_NS;
+    apart(down, wasTried || wasSpent || wasSlow);
   }
 
-  function spend(kind: Kind, up: Entry): void {
+  function spend(kind: Kind, up: Entry, ambiguous = true): void {
     kind.spentFromNs = Math.min(kind.spentFromNs, up.beganNs);
     kind.spentToNs = Math.max(kind.spentToNs, up.beganNs);
-    apart(up, true);
+    kind.spentUntilNs = nowNs + UPSTREAM_WAIT_NS;
+    apart(up, ambiguous);
   }
 
   function give(limit: number): void {
@@ -302,7 +311,8 @@ export function createContentPairs(result: ContentResult): ContentPairs {
       const down = isDownstream(half.side);
       const dueNs = down
         ? Math.max(lastByteNs(half.side), trait.answer ? 0 : trait.endedNs) + SETTLE_NS
-        : nowNs + UPSTREAM_WAIT_NS;
+        : nowNs + (seen.has(half.side.tgid) ? UPSTREAM_WAIT_NS : UNSEEN_WAIT_NS);
+      if (down && seen.size < MAX_KINDS) seen.add(half.side.tgid);
       const entry: Entry = { ...trait, half, kind: kindOf(trait), dueNs, ambiguous: false, gone: false };
       (down ? entry.kind.downs : entry.kind.ups).push(entry);
       entry.kind.dueNs = Math.min(entry.kind.dueNs, dueNs);

@@ -238,6 +238,45 @@ describe('without an id', () => {
     assert.deepEqual(apart, []);
   });
 
+  test('a client so slow that its upstream half was given up may have had one', () => {
+    const apart: [number, boolean][] = [];
+    const content = createContentPairs({
+      pair: () => assert.fail(),
+      apart: ({ side }, ambiguous) => void apart.push([side.connection, ambiguous]),
+    });
+    const add = (side: Side) => content.add({ side, setUp: false });
+    const end = (ns: number) => ({ answer: { lastNs: ns } });
+    content.advance(SECOND);
+    add(down(of(9, 1, 2)));
+    for (let second = 2; second < 5; second++) content.advance(second * SECOND);
+    assert.deepEqual(apart.splice(0), [[9, false]]);
+    add(up(of(2, 20, 40)));
+    for (let second = 5; second < 40; second++) content.advance(second * SECOND);
+    assert.deepEqual(apart.splice(0), [[2, false]]);
+    add({ ...down(of(1, 10, 50, end(40 * SECOND))), lastWriteNs: 40 * SECOND });
+    add({ ...down(of(3, 10, 50, end(40 * SECOND))), lastWriteNs: 40 * SECOND });
+    for (let second = 40; second < 120; second++) content.advance(second * SECOND);
+    assert.deepEqual(apart, [
+      [1, true],
+      [3, true],
+    ]);
+    assert.equal(content.size(), 0);
+  });
+
+  test('upstream halves of a process whose clients cannot be read wait less', () => {
+    const apart: number[] = [];
+    const content = createContentPairs({
+      pair: () => {},
+      apart: ({ side }) => void apart.push(side.connection),
+    });
+    content.advance(SECOND);
+    content.add({ side: up(of(2, 20, 40)), setUp: false });
+    content.advance(5 * SECOND);
+    assert.deepEqual(apart, []);
+    content.advance(7 * SECOND);
+    assert.deepEqual(apart, [2]);
+  });
+
   test('a process whose threads hand requests to each other is not held to one thread', () => {
     const thread = (request: number, answer: number) => ({
       request: { tid: request },
@@ -300,6 +339,9 @@ test('a downstream half waits a moment, an upstream one for a slow client', () =
     pair: ({ side }) => void pairs.push(side.connection),
     apart: ({ side }) => void apart.push(side.connection),
   });
+  content.add({ side: down({ connection: 9, from: 1, to: 2, id: 'b' }), setUp: false });
+  content.advance(2 * SECOND);
+  assert.deepEqual(apart.splice(0), [9]);
   content.add({ side: up({ connection: 2, from: 20, to: 40 }), setUp: false });
   content.advance(20 * SECOND);
   assert.deepEqual(apart, []);
