@@ -3,7 +3,8 @@ import { after, describe, it } from 'node:test';
 import { hopsOf, malformed, startHopspan } from '../harness/hopspan.ts';
 import { type LeaverOptions, runLeavers, startLeaverBackend } from '../harness/http-leavers.ts';
 import { stopLeftovers, until } from '../harness/process.ts';
-import { startEnvoy } from '../harness/proxies.ts';
+import { startEnvoy, startHaproxy, startNginxStream } from '../harness/proxies.ts';
+import type { RunningProxy } from '../harness/proxy.ts';
 
 after(stopLeftovers);
 
@@ -22,21 +23,39 @@ const ROUTE = {
 };
 const HTTP = { route_config: { virtual_hosts: [{ name: 'all', domains: ['*'], routes: [ROUTE] }] } };
 
-const CASES = {
-  'that speaks HTTP itself, with ids': { http: HTTP, load: { ...LOAD, traceparent: true } },
-  'that speaks HTTP itself, without ids': { http: HTTP, load: LOAD },
-  'as a relay of bytes': { http: undefined, load: LOAD },
+type Start = (upstreamPort: number) => Promise<RunningProxy>;
+const envoy =
+  (more: object): Start =>
+  (upstreamPort) =>
+    startEnvoy({ listeners: [{ upstreamPort }], concurrency: 2, ...more });
+const nginx: Start = (upstreamPort) =>
+  startNginxStream({
+    ...{ listeners: [{ upstreamPort }], concurrency: 2, http: {}, copies: 4 },
+    server: 'proxy_next_upstream error timeout;',
+  });
+const haproxy: Start = (upstreamPort) =>
+  startHaproxy({
+    ...{ listeners: [{ upstreamPort }], concurrency: 2, http: {} },
+    defaults: 'retry-on conn-failure empty-response\n  option abortonclose',
+  });
+
+const CASES: Record<string, { start: Start; load: LeaverOptions; isRelay?: boolean }> = {
+  'Envoy that speaks HTTP itself, with ids': {
+    start: envoy({ http: HTTP }),
+    load: { ...LOAD, traceparent: true },
+  },
+  'Envoy that speaks HTTP itself, without ids': { start: envoy({ http: HTTP }), load: LOAD },
+  'Envoy as a relay of bytes': { start: envoy({}), load: LOAD, isRelay: true },
+  'nginx that speaks HTTP itself, without ids': { start: nginx, load: LOAD },
+  'HAProxy that speaks HTTP itself, without ids': { start: haproxy, load: LOAD },
 };
 
-describe('clients that leave at any time, and upstreams that reset, with Envoy', () => {
-  for (const [name, { http, load }] of Object.entries(CASES)) {
-    it(name, async (t) => {
+describe('clients that leave at any time, and upstreams that reset', () => {
+  for (const [name, { start, load, isRelay }] of Object.entries(CASES)) {
+    it(`of ${name}`, async (t) => {
       const backend = await startLeaverBackend(load);
       after(() => backend.stop());
-      const proxy = await startEnvoy({
-        ...{ listeners: [{ upstreamPort: backend.port }], concurrency: 2 },
-        ...(http ? { http } : {}),
-      });
+      const proxy = await start(backend.port);
       const hopspan = await startHopspan({ targets: [`listen_port: ${proxy.port}`] });
       const truths = await runLeavers(proxy.port, backend, load);
       await until('most hops', async () => hopsOf(await hopspan.spans()).hops.length >= truths.length * 0.9);
@@ -58,8 +77,8 @@ describe('clients that leave at any time, and upstreams that reset, with Envoy',
         counts[key] = (counts[key] ?? 0) + 1;
         const isRight =
           (left === 'after' && outcome === 'ok' && status === 200) ||
-          /* A relay passes a FIN on; the answer may come all the same, to be reset. */
-          (left === 'before' && outcome === 'client_aborted' && (status === undefined || !http)) ||
+          /* A relay passes a FIN on, and the answer may come all the same; HAProxy says 400 to whom has left. */
+          (left === 'before' && outcome === 'client_aborted' && (status !== 200 || isRelay)) ||
           (left === 'between' && ['ok', 'client_aborted', 'upstream_reset'].includes(outcome)) ||
           (left === 'failed' && outcome === 'upstream_reset');
         if (!isRight) mistakes.push(`${path} ${key} ${status}`);

@@ -105,7 +105,15 @@ async function converse(
   talk: (client: Socket) => Promise<void>,
   serve: (socket: Socket, text: string) => void,
 ): Promise<
-  { name: string; status: unknown; outcome: unknown; received: unknown; sent: unknown; path: unknown }[]
+  {
+    name: string;
+    status: unknown;
+    outcome: unknown;
+    received: unknown;
+    sent: unknown;
+    path: unknown;
+    unparsed?: boolean;
+  }[]
 > {
   const server = createServer((socket) => {
     socket.on('data', (chunk) => serve(socket, chunk.toString('latin1')));
@@ -136,6 +144,7 @@ async function converse(
       received: hop.attributes['hopspan.bytes.received'],
       sent: hop.attributes['hopspan.bytes.sent'],
       path: hop.attributes['url.path'],
+      ...(hop.attributes['hopspan.unparsed'] ? { unparsed: true } : {}),
     }));
 }
 
@@ -188,6 +197,7 @@ describe('HTTP/1 in all its forms', () => {
       },
       (socket, text) => void socket.write(text.startsWith('GET') ? upgrade : 'world'),
     );
+    assert.ok(hops.every(({ unparsed }) => !unparsed));
     assert.deepEqual(
       hops.map(({ name, status, received, sent }) => ({ name, status, received, sent })),
       [
@@ -206,6 +216,7 @@ describe('HTTP/1 in all its forms', () => {
       },
       (socket, text) => void socket.write(text.startsWith('CONNECT') ? established : 'rows'),
     );
+    assert.ok(hops.every(({ unparsed }) => !unparsed));
     assert.deepEqual(
       hops.map(({ name, received, sent }) => ({ name, received, sent })),
       [
@@ -224,10 +235,10 @@ describe('HTTP/1 in all its forms', () => {
       (socket, text) => void socket.write(text.startsWith('GET') ? OK : 'indeed'),
     );
     assert.deepEqual(
-      hops.map(({ name, received, sent }) => ({ name, received, sent })),
+      hops.map(({ name, received, sent, unparsed }) => ({ name, received, sent, unparsed })),
       [
-        { name: 'GET', received: get('/first').length, sent: OK.length },
-        { name: 'tcp proxy ', received: 9, sent: 6 },
+        { name: 'GET', received: get('/first').length, sent: OK.length, unparsed: undefined },
+        { name: 'tcp proxy ', received: 9, sent: 6, unparsed: true },
       ],
     );
   });
