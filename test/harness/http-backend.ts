@@ -27,6 +27,8 @@ export interface HttpBackendOptions {
   readonly identical?: boolean;
   /** Answers come after up to so long. */
   readonly maxDelayMs?: number;
+  /** Share of requests that it resets, or answers with 503, at their first try each. */
+  readonly failing?: number;
 }
 
 type Random = () => number;
@@ -39,6 +41,7 @@ const STATUSES = [200, 200, 200, 201, 204, 304, 404, 500, 503];
  */
 export async function startHttpBackend(options: HttpBackendOptions = {}): Promise<HttpBackend> {
   const arrivals: HttpArrival[] = [];
+  const failed = new Set<number>();
   const numbers = new WeakMap<Socket, number>();
   const server = createServer({ keepAliveTimeout: 60_000 });
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
@@ -59,8 +62,13 @@ export async function startHttpBackend(options: HttpBackendOptions = {}): Promis
         bodyBytes,
         statusCode,
       });
+      const fails = random() < (options.failing ?? 0) && !failed.has(id);
       const give = (): void => {
-        if (options.identical) response.end('the same for all');
+        if (fails) {
+          failed.add(id);
+          if (id % 2) request.socket.resetAndDestroy();
+          else response.writeHead(503).end();
+        } else if (options.identical) response.end('the same for all');
         else respond(response, random, statusCode, options.maxAnswerBytes ?? 2000);
       };
       if (options.maxDelayMs) setTimeout(give, random() * options.maxDelayMs);

@@ -80,3 +80,40 @@ for (const [name, start] of Object.entries(PROXIES)) {
     }
   });
 }
+
+describe('requests without an id that Envoy tries again', () => {
+  const retry = { retry_on: 'reset,retriable-status-codes', retriable_status_codes: [503], num_retries: 3 };
+  const route = { cluster: 'upstream_0', timeout: '0s', retry_policy: retry };
+  const routes = [{ match: { prefix: '/' }, route }];
+  const http = { route_config: { virtual_hosts: [{ name: 'all', domains: ['*'], routes }] } };
+  const loads: Record<string, Omit<HttpClientOptions, 'port'>> = {
+    'fifty paths, 200 at once': {
+      ...{
+        connections: 400,
+        concurrency: 200,
+        requests: 20,
+        path: (id) => `/items/${id % 50}`,
+        method: 'GET',
+      },
+    },
+    'the same for all, 50 at once': {
+      ...{ connections: 100, concurrency: 50, requests: 60, path: () => '/', method: 'GET' },
+    },
+  };
+  for (const [name, client] of Object.entries(loads)) {
+    it(name, async (t) => {
+      const backend = await startHttpBackend({ maxDelayMs: 20, identical: true, failing: 0.05 });
+      after(() => backend.stop());
+      const proxy = await startEnvoy({ listeners: [{ upstreamPort: backend.port }], concurrency: 2, http });
+      const hopspan = await startHopspan({ targets: [`listen_port: ${proxy.port}`] });
+      const sent = await runHttpClient({ port: proxy.port, ...client });
+      await proxy.stop();
+      const spans = await hopspan.finish();
+      assert.deepEqual(malformed(spans).slice(0, 5), []);
+      const verdict = judgePairs(spans, sent, backend.arrivals);
+      t.diagnostic(JSON.stringify(verdict));
+      assert.ok(verdict.wrong <= 0.0001 * sent.length, JSON.stringify(verdict));
+      assert.equal(verdict.missing, 0);
+    });
+  }
+});
