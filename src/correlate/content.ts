@@ -1,4 +1,14 @@
-import { answers, arrange, isSameContent, isWithin, type Parts, type Trait, traitOf } from './evidence.ts';
+import { MESSAGE_FLAGS } from '../records.gen.ts';
+import {
+  answers,
+  arrange,
+  GATEWAY_STATUSES,
+  isSameContent,
+  isWithin,
+  type Parts,
+  type Trait,
+  traitOf,
+} from './evidence.ts';
 import { assign } from './matching.ts';
 import { isDownstream, lastByteNs, type Side } from './side.ts';
 
@@ -103,7 +113,8 @@ export function createContentPairs(result: ContentResult): ContentPairs {
   function kindOf({ side, request, answer }: Trait): Kind {
     if (answer && request.tid !== answer.tid && handing.size < MAX_KINDS) handing.add(side.tgid);
     const tid = handing.has(side.tgid) ? 0 : request.tid;
-    const key = `${side.tgid} ${tid} ${request.method} ${request.path}`;
+    const body = request.flags & MESSAGE_FLAGS.OVER ? request.bodyBytes : 'cut';
+    const key = `${side.tgid} ${tid} ${request.method} ${body} ${request.path}`;
     let kind = kinds.get(key);
     if (!kind) {
       const never = Number.POSITIVE_INFINITY;
@@ -342,6 +353,47 @@ export function createContentPairs(result: ContentResult): ContentPairs {
   };
 }
 
+/** Downstream halves that are waiting for an answer at some moment, by what that answer turned out to be. */
+interface Open {
+  add(down: Entry): void;
+  /** Those that this one may have answered, and some more. */
+  of(up: Entry): Entry[];
+}
+
+function createOpen(): Open {
+  const byAnswer = new Map<string, Entry[]>();
+  const GATEWAY = 'gateway';
+  const UNKNOWN = 'unknown';
+  const answerOf = ({ answer }: Entry): string =>
+    answer && answer.flags & MESSAGE_FLAGS.OVER ? `${answer.statusCode} ${answer.bodyBytes}` : UNKNOWN;
+
+  function put(key: string, down: Entry): void {
+    const list = byAnswer.get(key);
+    if (list) list.push(down);
+    else byAnswer.set(key, [down]);
+  }
+
+  return {
+    add(down) {
+      const key = answerOf(down);
+      const isGateway = key !== UNKNOWN && GATEWAY_STATUSES.has(down.answer?.statusCode ?? 0);
+      put(isGateway ? GATEWAY : key, down);
+    },
+    of(up) {
+      const key = answerOf(up);
+      const keys = key === UNKNOWN ? [...byAnswer.keys()] : [key, UNKNOWN, GATEWAY];
+      return keys.flatMap((each) => {
+        const list = byAnswer.get(each);
+        if (!list) return [];
+        const left = list.filter((down) => Math.min(down.answeredNs, down.endedNs) >= up.beganNs);
+        if (left.length === 0) byAnswer.delete(each);
+        else if (left.length < list.length) byAnswer.set(each, left);
+        return left;
+      });
+    },
+  };
+}
+
 /** By upstream half, the downstream halves that it could have given its answer; undefined where these are too many. */
 function fit(
   downs: readonly Entry[],
@@ -351,15 +403,15 @@ function fit(
   const begun = downs.toSorted((a, b) => a.beganNs - b.beganNs);
   const order = ups.map((up, at) => ({ up, at })).toSorted((a, b) => a.up.beganNs - b.up.beganNs);
   const fits: Entry[][] = ups.map(() => []);
-  let open: Entry[] = [];
+  const open = createOpen();
   let next = 0;
   let looked = 0;
   for (const { up, at } of order) {
-    for (let down = begun[next]; down && down.beganNs <= up.beganNs; down = begun[++next]) open.push(down);
-    open = open.filter((down) => Math.min(down.answeredNs, down.endedNs) >= up.beganNs);
-    looked += open.length;
+    for (let down = begun[next]; down && down.beganNs <= up.beganNs; down = begun[++next]) open.add(down);
+    const waiting = open.of(up);
+    looked += waiting.length;
     if (looked > MAX_EDGES) return undefined;
-    const found = open.filter((down) => isOwn(up, down));
+    const found = waiting.filter((down) => isOwn(up, down));
     /* A proxy that passes on the authority does so for all. */
     const named = found.filter((down) => down.request.authority === up.request.authority);
     fits[at] = named.length > 0 ? named : found;

@@ -18,7 +18,7 @@ const STATUSES = [200, 200, 200, 201, 204, 404, 500];
 const GRPC_STATUSES = [0, 0, 0, 2, 5, 14];
 
 /**
- * Answers `/N/...` over HTTP/2 without TLS, by status, length and writes that N decides; requests with gRPC's content type
+ * Answers `/N/...`, or what has N in `x-id`, over HTTP/2 without TLS, by status, length and writes that N decides; requests with gRPC's content type
  * as gRPC does, with the status in trailers. Node's own HTTP/2 stands between the bytes and what is logged.
  */
 export async function startHttp2Backend(
@@ -39,7 +39,7 @@ export async function startHttp2Backend(
       bodyBytes += chunk.length;
     });
     stream.on('end', () => {
-      const id = Number(/\d+/.exec(headers[':path'] ?? '')?.[0]);
+      const id = Number(headers['x-id'] ?? /\d+/.exec(headers[':path'] ?? '')?.[0]);
       const random = createRandom((options.seed ?? 1) * 1_000_003 + id);
       const isGrpc = headers['content-type'] === 'application/grpc';
       const statuses = isGrpc ? GRPC_STATUSES : STATUSES;

@@ -13,6 +13,8 @@ export interface Http2ClientOptions {
   readonly maxBodyBytes?: number;
   readonly traceparent?: boolean;
   readonly grpc?: boolean;
+  /** By the request's id, which then stands in the header `x-id`; `/ID/x` where not given. */
+  readonly path?: (id: number) => string;
 }
 
 const METHODS = ['GET', 'GET', 'POST', 'PUT', 'DELETE', 'HEAD'];
@@ -57,7 +59,7 @@ function ask(
   const hex = (digits: number): string =>
     Array.from({ length: digits }, () => Math.floor(random() * 16).toString(16)).join('');
   const traceparent = options.traceparent ? `00-${hex(31)}1-${hex(15)}1-01` : '';
-  const path = options.grpc ? `/${id}/x` : `/${id}/x?secret=${hex(8)}`;
+  const path = options.path?.(id) ?? (options.grpc ? `/${id}/x` : `/${id}/x?secret=${hex(8)}`);
   const sentNs = process.hrtime.bigint();
   const stream = session.request(
     {
@@ -68,6 +70,7 @@ function ask(
       cookie: `secret=${hex(Math.floor(random() * 100))}`,
       ...(options.grpc ? { 'content-type': 'application/grpc', te: 'trailers' } : {}),
       ...(traceparent ? { traceparent } : {}),
+      ...(options.path ? { 'x-id': String(id) } : {}),
     },
     { endStream: body.length === 0 },
   );

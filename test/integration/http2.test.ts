@@ -12,6 +12,7 @@ import { hopsOf, malformed, startHopspan } from '../harness/hopspan.ts';
 import { startHttpBackend } from '../harness/http-backend.ts';
 import { runHttpClient } from '../harness/http-client.ts';
 import { judgeHttp } from '../harness/http-match.ts';
+import { judgePairs } from '../harness/http-truth.ts';
 import { startHttp2Backend } from '../harness/http2-backend.ts';
 import { type Http2ClientOptions, runHttp2Client } from '../harness/http2-client.ts';
 import { stopLeftovers } from '../harness/process.ts';
@@ -95,6 +96,46 @@ for (const grpc of [false, true]) {
   });
 }
 
+/** Shares of the requests that must be right, and may be wrong. */
+const WITHOUT_IDS: Record<string, { client: Partial<Http2ClientOptions>; right: number; wrong: number }> = {
+  'HTTP/2, different paths': { client: { path: (id) => `/items/${id}` }, right: 0.9999, wrong: 0 },
+  'gRPC, different methods': {
+    client: { grpc: true, path: (id) => `/shop.Items/Get${id}` },
+    right: 0.9999,
+    wrong: 0,
+  },
+  'gRPC, one method for all': {
+    client: { grpc: true, path: () => '/shop.Items/Get' },
+    right: 0,
+    wrong: 0.0001,
+  },
+};
+
+describe('requests without an id through Envoy that speaks HTTP/2, 1,000 at once', () => {
+  for (const [name, { client, right, wrong }] of Object.entries(WITHOUT_IDS)) {
+    it(name, async (t) => {
+      const backends = await Promise.all([1, 1, 1].map((seed) => startHttp2Backend({ seed })));
+      const ports = backends.map(({ port }) => port);
+      const proxy = await startEnvoy({
+        ...{ listeners: [{ upstreamPort: ports[0] as number }], concurrency: 2, http: {} },
+        cluster: http2Cluster(ports),
+      });
+      const hopspan = await startHopspan({ targets: [`listen_port: ${proxy.port}`] });
+      const sent = await runHttp2Client({ port: proxy.port, ...LOAD, traceparent: false, ...client });
+      await proxy.stop();
+      const spans = await hopspan.finish();
+      for (const backend of backends) await backend.stop();
+      assert.deepEqual(malformed(spans).slice(0, 5), []);
+      const arrivals = backends.flatMap((backend) => backend.arrivals);
+      const verdict = judgePairs(spans, sent, arrivals);
+      t.diagnostic(JSON.stringify(verdict));
+      assert.ok(verdict.right >= right * sent.length, JSON.stringify(verdict));
+      assert.ok(verdict.wrong <= wrong * sent.length, JSON.stringify(verdict));
+      assert.equal(verdict.missing, 0);
+    });
+  }
+});
+
 describe('through Envoy that translates', () => {
   it('HTTP/1 to HTTP/2, 500 at once', async () => {
     const backend = await startHttp2Backend();
@@ -103,7 +144,7 @@ describe('through Envoy that translates', () => {
       cluster: http2Cluster(),
     });
     const hopspan = await startHopspan({ targets: [`listen_port: ${proxy.port}`] });
-    const load = { connections: 1000, concurrency: 500, requests: 5, traceparent: true };
+    const load = { connections: 1000, concurrency: 500, requests: 5 };
     const sent = await runHttpClient({ port: proxy.port, ...load });
     await proxy.stop();
     const spans = await hopspan.finish();
@@ -119,7 +160,7 @@ describe('through Envoy that translates', () => {
       ...{ listeners: [{ upstreamPort: backend.port }], concurrency: 2, http: {} },
     });
     const hopspan = await startHopspan({ targets: [`listen_port: ${proxy.port}`] });
-    const sent = await runHttp2Client({ port: proxy.port, ...LOAD, streams: 25 });
+    const sent = await runHttp2Client({ port: proxy.port, ...LOAD, streams: 25, traceparent: false });
     await proxy.stop();
     const spans = await hopspan.finish();
     await backend.stop();
