@@ -25,6 +25,7 @@ enum hs_protocol {
 	HS_PROTOCOL_HTTP1,
 	HS_PROTOCOL_HTTP2,
 	HS_PROTOCOL_OPAQUE,
+	HS_PROTOCOL_TLS,
 };
 
 /* Where the framing of one direction stands; see http1.h. */
@@ -44,7 +45,7 @@ struct hs_message {
 	__u32 flags;
 	__u32 first_head; /* bytes of the first message's head */
 	__u32 tid;
-	__u32 reserved;
+	__u32 first_turn;
 };
 
 /* The same for frames; see http2.h. */
@@ -91,7 +92,7 @@ struct hs_connection {
 	__u64 connect_requests;
 };
 
-_Static_assert(sizeof(struct hs_connection) == 544, "the receiver maps an array of these");
+_Static_assert(sizeof(struct hs_connection) == 592, "the receiver maps an array of these");
 
 /*
  * The connection table. The probes write each place in the context of its socket; the receiver maps it
@@ -162,6 +163,8 @@ struct hs_thread {
 	__u64 ops;
 	__u32 unclaimed;
 	__u32 unclaimed_places;
+	__u32 turns; /* of its event loop, while they are counted */
+	__u32 reserved;
 };
 
 /* tid -> thread. Its own operations insert and write; old threads are left to the LRU. */
@@ -198,8 +201,8 @@ static __always_inline struct hs_connection *connection_of(struct sock *sk)
 	return connection_at(place->number - 1);
 }
 
-/* The current thread with this operation counted; NULL only when memory is short. */
-static __always_inline struct hs_thread *next_op(void)
+/* NULL only when memory is short. */
+static __always_inline struct hs_thread *current_thread(void)
 {
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
 	struct hs_thread *thread = bpf_map_lookup_elem(&threads, &tid);
@@ -209,11 +212,42 @@ static __always_inline struct hs_thread *next_op(void)
 
 		bpf_map_update_elem(&threads, &tid, &fresh, BPF_ANY);
 		thread = bpf_map_lookup_elem(&threads, &tid);
-		if (!thread)
-			return NULL;
 	}
-	thread->ops++;
 	return thread;
+}
+
+/* The current thread with this operation counted; NULL only when memory is short. */
+static __always_inline struct hs_thread *next_op(void)
+{
+	struct hs_thread *thread = current_thread();
+
+	if (thread)
+		thread->ops++;
+	return thread;
+}
+
+/* The thread's event loop asks for what is ready: a new turn begins. */
+static __always_inline void next_turn(void)
+{
+	struct hs_thread *thread;
+
+	if (!target_of(current_tgid()))
+		return;
+	thread = current_thread();
+	if (thread)
+		thread->turns++;
+}
+
+/* In which turn of its event loop the current thread is; 0 where that is not counted, or nobody needs to know. */
+static __always_inline __u32 current_turn(const struct hs_connection *connection)
+{
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+
+	if (!shared.turns_counted || connection->record.peer)
+		return 0;
+	struct hs_thread *thread = bpf_map_lookup_elem(&threads, &tid);
+
+	return thread ? thread->turns : 0;
 }
 
 /*
@@ -363,6 +397,7 @@ static __always_inline void connection_syn_sent(struct sock *sk)
 	if (!thread)
 		return;
 	connection->record.open_op = thread->ops;
+	connection->record.open_turn = current_turn(connection);
 	if (thread->unclaimed != 1)
 		return;
 	struct hs_connection *downstream = connection_at(thread->unclaimed_places);

@@ -4,6 +4,7 @@
 #define HOPSPAN_EXCHANGE_H
 
 #include "http2.h"
+#include "tls.h"
 
 static __always_inline void emit(struct hs_connection *connection, struct sock *sk)
 {
@@ -27,13 +28,18 @@ static __always_inline void begin_exchange(struct hs_connection *connection, str
 
 	if (record->flags & HS_EXCHANGE)
 		emit(connection, sk);
-	record->flags = (record->flags & (HS_PREEXISTING | HS_PROXY_HEADER)) | HS_EXCHANGE;
+	record->flags = (record->flags & (HS_PREEXISTING | HS_PROXY_HEADER | HS_TLS)) | HS_EXCHANGE;
 	record->exchange++;
 	record->arrived_ns = 0;
 	record->first_read_ns = record->last_read_ns = 0;
 	record->first_write_ns = record->last_write_ns = 0;
 	record->bytes_read = record->bytes_written = 0;
 	record->reads = record->writes = 0;
+	record->first_read_turn = record->last_read_turn = 0;
+	record->first_write_turn = record->last_write_turn = 0;
+	record->op_tid = 0;
+	record->tls_records_read = record->tls_records_written = 0;
+	record->tls_bytes_read = record->tls_bytes_written = 0;
 }
 
 /* `request`: these bytes go from downstream to upstream. */
@@ -73,6 +79,89 @@ static __always_inline void count_written(struct hs_side_record *record, __u64 b
 	record->last_write_ns = now;
 	record->bytes_written += bytes;
 	record->writes++;
+}
+
+/* In which turn of which thread's event loop an operation was; an exchange of several threads has no turns to compare. */
+static __always_inline void note_turn(struct hs_connection *connection, bool written)
+{
+	struct hs_side_record *record = &connection->record;
+	__u32 tid = (__u32)bpf_get_current_pid_tgid(), turn = current_turn(connection);
+
+	if (!turn)
+		return;
+	if (record->op_tid && record->op_tid != tid)
+		tid = HS_MANY_THREADS;
+	record->op_tid = tid;
+	if (written) {
+		if (!record->first_write_turn)
+			record->first_write_turn = turn;
+		record->last_write_turn = turn;
+	} else {
+		if (!record->first_read_turn)
+			record->first_read_turn = turn;
+		record->last_read_turn = turn;
+	}
+}
+
+/* One operation, or a part of it, of an exchange over TLS. */
+static __always_inline void count_tls(struct hs_connection *connection, const struct hs_tls_part *part, __u64 bytes,
+				      bool written, __u64 now, __u64 arrived)
+{
+	struct hs_side_record *record = &connection->record;
+
+	if (written) {
+		count_written(record, bytes, now);
+		record->total_written += bytes;
+		record->tls_records_written += part->records;
+		record->tls_bytes_written += part->bytes;
+	} else {
+		count_read(record, bytes, now, arrived);
+		record->total_read += bytes;
+		record->tls_records_read += part->records;
+		record->tls_bytes_read += part->bytes;
+	}
+	note_turn(connection, written);
+}
+
+/*
+ * An operation on a connection that carries TLS. Where TLS ends at the proxy, the first exchange is the handshake, with
+ * whatever the server sends before it is asked anything; the next ones begin with a record of application data. Where it
+ * is passed through, exchanges are those of opaque bytes.
+ */
+static __always_inline void exchange_tls(struct hs_connection *connection, struct sock *sk,
+					 struct hs_buffers *buffers, __u64 bytes, bool written, __u64 now,
+					 __u64 arrived)
+{
+	struct hs_side_record *record = &connection->record;
+	bool requests = written == (record->role == HS_UPSTREAM);
+	struct hs_tls_window *w = follow_tls(connection, buffers, bytes, requests);
+
+	if (!w)
+		return;
+	if (record->peer || !requests || connection->phase == HS_QUIET || connection->protocol != HS_PROTOCOL_TLS) {
+		if (w->substance || connection->phase != HS_ANSWER)
+			turn(connection, sk, requests);
+		w->begins_at = bytes;
+	}
+	if (record->peer && tls_is_told(connection))
+		connection->protocol = HS_PROTOCOL_OPAQUE;
+	if (!w->substance) {
+		if (written) {
+			record->bytes_written += bytes;
+			record->total_written += bytes;
+		} else {
+			record->bytes_read += bytes;
+			record->total_read += bytes;
+		}
+		return;
+	}
+	if (w->begins_at)
+		count_tls(connection, &w->before, w->begins_at, written, now, arrived);
+	if (w->begins_at == bytes)
+		return;
+	begin_exchange(connection, sk);
+	connection->phase = HS_REQUEST;
+	count_tls(connection, &w->after, bytes - w->begins_at, written, now, arrived);
 }
 
 /* Exchanges come as messages or frames: sides tell of the connection alone. */
@@ -197,15 +286,27 @@ static __always_inline void exchange_read(struct sock *sk, int bytes)
 	__u64 arrived = arrival_of(connection, tp ? tp->copied_seq - bytes : 0);
 	struct hs_buffers buffers = {};
 
+	bool relayed = record->peer && connection->protocol == HS_PROTOCOL_OPAQUE;
+
+	if (!relayed)
+		user_buffers(&buffers);
+	if (requests && connection->protocol == HS_PROTOCOL_UNKNOWN && begins_tls(connection, &buffers, bytes))
+		tls_begins(connection);
+	if (connection->protocol == HS_PROTOCOL_TLS) {
+		exchange_tls(connection, sk, &buffers, bytes, false, now, arrived);
+		if (relays_tls(connection))
+			note_buffers(connection, &buffers, bytes, HS_SAMPLE_IN_TLS);
+		return;
+	}
 	if (!speaks_messages(connection))
 		turn(connection, sk, requests);
 	count_read(record, bytes, now, arrived);
 	record->total_read += bytes;
-	if (record->peer && connection->protocol == HS_PROTOCOL_OPAQUE)
+	if (relayed)
 		return;
-	user_buffers(&buffers);
+	note_turn(connection, false);
 	if (!record->peer)
-		note_buffers(connection, &buffers, bytes);
+		note_buffers(connection, &buffers, bytes, HS_SAMPLE_AT_START);
 	__u32 before = connection->protocol;
 	__u64 rest = look_into(connection, sk, &buffers, bytes, requests, now, arrived);
 
@@ -240,19 +341,31 @@ static __always_inline void exchange_written(struct sock *sk, int bytes)
 	bool requests = record->role == HS_UPSTREAM;
 	struct hs_buffers buffers = {};
 
+	bool relayed = record->peer && connection->protocol == HS_PROTOCOL_OPAQUE;
+
+	if (!relayed)
+		user_buffers(&buffers);
+	if (requests && connection->protocol == HS_PROTOCOL_UNKNOWN && begins_tls(connection, &buffers, bytes))
+		tls_begins(connection);
+	if (connection->protocol == HS_PROTOCOL_TLS) {
+		exchange_tls(connection, sk, &buffers, bytes, true, written, 0);
+		if (relays_tls(connection))
+			pair_by_buffer(connection, &buffers, bytes, false, HS_SAMPLE_IN_TLS);
+		return;
+	}
 	if (!speaks_messages(connection))
 		turn(connection, sk, requests);
 	count_written(record, bytes, written);
 	record->total_written += bytes;
-	if (record->peer && connection->protocol == HS_PROTOCOL_OPAQUE)
+	if (relayed)
 		return;
-	user_buffers(&buffers);
+	note_turn(connection, true);
 	__u32 before = connection->protocol;
 	bool starts = connection->requests.state == HS_BETWEEN;
 	__u64 rest = look_into(connection, sk, &buffers, bytes, requests, written, 0);
 
 	if (!record->peer)
-		pair_by_buffer(connection, &buffers, bytes, starts);
+		pair_by_buffer(connection, &buffers, bytes, starts, HS_SAMPLE_AT_START);
 	else if (requests)
 		part(connection);
 	tell_protocol(connection, sk, before, rest, requests, written, 0);

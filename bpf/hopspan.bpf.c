@@ -88,6 +88,15 @@ int on_destroy(__u64 *ctx)
 	return 0;
 }
 
+/* Attached to the C library's epoll_wait() and its kin, in the processes whose turns must be known. */
+SEC("uprobe")
+int on_turn(void *ctx)
+{
+	(void)ctx;
+	next_turn();
+	return 0;
+}
+
 SEC("tp_btf/sched_process_exit")
 int on_process_exit(__u64 *ctx)
 {

@@ -76,7 +76,7 @@ struct hs_window {
 	__u32 out_of_order;
 	__u32 requests; /* else answers */
 	__u32 written;  /* else read */
-	__u32 reserved;
+	__u32 turn;
 };
 
 struct {
@@ -217,6 +217,8 @@ static __always_inline void hand_up(struct hs_scan *scan, __u32 flags)
 	record->bytes = m->bytes;
 	record->body_bytes = m->body_bytes;
 	record->tid = m->tid;
+	record->first_turn = m->first_turn;
+	record->last_turn = w->turn;
 	record->number = m->number;
 	record->operations = m->operations;
 	record->srtt_us = w->srtt_us;
@@ -337,6 +339,7 @@ static __always_inline void message_begins(struct hs_scan *scan)
 	m->head_bytes = 0;
 	m->body_bytes = 0;
 	m->tid = (__u32)bpf_get_current_pid_tgid();
+	m->first_turn = w->turn;
 	m->flags = 0;
 	m->remaining = 0;
 	m->tail = 0;
@@ -797,6 +800,7 @@ static __always_inline bool follow_peer(struct hs_scan *scan, bool requests, __u
 		m->operations = 1;
 		m->head_bytes = 0;
 		m->tid = (__u32)bpf_get_current_pid_tgid();
+		m->first_turn = scan->window->turn;
 	}
 	m->number = read->number;
 	m->bytes += bytes;
@@ -858,6 +862,7 @@ static __always_inline __u64 follow_messages(struct hs_connection *connection, s
 		return 0;
 	w->now_ns = now_ns;
 	w->arrived_ns = arrived_ns;
+	w->turn = current_turn(connection);
 	w->left = bytes;
 	w->rest = 0;
 	w->requests = requests;

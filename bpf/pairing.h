@@ -96,6 +96,10 @@ static __always_inline bool nth_buffer(const struct hs_buffers *all, __u32 n, st
 	return bpf_probe_read_user(out, sizeof(*out), (void *)(all->iov + n * sizeof(*out))) == 0;
 }
 
+/* Where in a buffer the bytes are by which it is known again: behind what the beginnings of many have in common. */
+#define HS_SAMPLE_AT_START 0
+#define HS_SAMPLE_IN_TLS 11 /* in a ClientHello its random bytes (RFC 8446, section 4.1.2), else ciphertext */
+
 /* Up to eight bytes at a user address; returns how many. */
 static __always_inline __u32 sample_bytes(__u64 *sample, __u64 base, __u64 len)
 {
@@ -130,7 +134,7 @@ static __always_inline bool is_proxy_header(__u64 sample, __u32 len)
 }
 
 static __always_inline void note_buffers(struct hs_connection *connection, const struct hs_buffers *all,
-					 __u64 left)
+					 __u64 left, __u32 sample_at)
 {
 	struct hs_buffer_key key = {};
 	struct hs_buffer_note note = {};
@@ -153,7 +157,9 @@ static __always_inline void note_buffers(struct hs_connection *connection, const
 		__u64 filled = buffer.len < left ? buffer.len : left;
 
 		key.address = buffer.base;
-		note.sample_len = sample_bytes(&note.sample, buffer.base, filled);
+		if (sample_at && filled < sample_at + sizeof(note.sample))
+			return;
+		note.sample_len = sample_bytes(&note.sample, buffer.base + sample_at, filled - sample_at);
 		if (connection->tries == 1 && i == 0 && is_proxy_header(note.sample, note.sample_len))
 			connection->record.flags |= HS_PROXY_HEADER;
 		bpf_map_update_elem(&buffers, &key, &note, BPF_ANY);
@@ -234,7 +240,7 @@ static __always_inline bool relays_http2(struct hs_connection *sender, struct hs
 /* True when the note names a live, unpaired connection of the other side whose bytes stand here. */
 static __always_inline bool believe(struct hs_connection *sender, struct hs_connection *receiver,
 				    const struct hs_buffer_note *note, const struct user_iovec *buffer,
-				    __u64 position, bool starts)
+				    __u64 position, bool starts, __u32 sample_at)
 {
 	__u64 sample;
 	__u32 sample_len;
@@ -249,7 +255,9 @@ static __always_inline bool believe(struct hs_connection *sender, struct hs_conn
 		count(&shared.counters.pair_conflicts);
 		return false;
 	}
-	sample_len = sample_bytes(&sample, buffer->base, buffer->len);
+	if (buffer->len < sample_at)
+		return false;
+	sample_len = sample_bytes(&sample, buffer->base + sample_at, buffer->len - sample_at);
 	if (!same_bytes(sample, sample_len, note->sample, note->sample_len)) {
 		count(&shared.counters.sample_mismatches);
 		return false;
@@ -259,7 +267,7 @@ static __always_inline bool believe(struct hs_connection *sender, struct hs_conn
 
 /* `bytes` have just been sent; `starts`: a request begins with them. */
 static __always_inline void pair_by_buffer(struct hs_connection *sender, const struct hs_buffers *all, __u64 bytes,
-					   bool starts)
+					   bool starts, __u32 sample_at)
 {
 	struct hs_buffer_key key = {};
 
@@ -292,7 +300,7 @@ static __always_inline void pair_by_buffer(struct hs_connection *sender, const s
 			continue;
 		struct hs_connection *receiver = connection_at(note->place);
 
-		if (!receiver || !believe(sender, receiver, note, &buffer, position, starts))
+		if (!receiver || !believe(sender, receiver, note, &buffer, position, starts, sample_at))
 			continue;
 		sender->record.peer = receiver->record.connection;
 		sender->record.pairing = HS_PAIRING_BUFFER;

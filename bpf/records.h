@@ -14,6 +14,7 @@ enum hs_kind {
 	HS_KIND_PROCESS = 2, /* struct hs_process_record */
 	HS_KIND_MESSAGE = 3, /* struct hs_message_record */
 	HS_KIND_FRAMES = 4,  /* struct hs_frames_record */
+	HS_KIND_HELLO = 5,   /* struct hs_hello_record */
 };
 
 /* Which end of the proxy a connection is, as Envoy means the words. */
@@ -39,6 +40,7 @@ enum hs_side_flags {
 	HS_SNAPSHOT = 1 << 4,    /* copied by the receiver from the connection table; the exchange went quiet */
 	HS_HTTP1 = 1 << 8,       /* exchanges come as message records; this one tells of the connection alone */
 	HS_HTTP2 = 1 << 9,       /* exchanges come as frames records; this one tells of the connection alone */
+	HS_TLS = 1 << 10,        /* the bytes are TLS records */
 };
 
 /*
@@ -101,8 +103,25 @@ struct hs_side_record {
 	__u8 closed_from; /* TCP state left for TCP_CLOSE */
 	__u8 reserved;
 	__u32 unread_bytes; /* in the receive queue when the connection was cut off */
+	/*
+	 * Turns of the event loop of `op_tid` in which this exchange's operations were, from 1: 0 where they are not
+	 * counted, or the connection is paired.
+	 */
+	__u32 first_read_turn;
+	__u32 last_read_turn;
+	__u32 first_write_turn;
+	__u32 last_write_turn;
+	__u32 op_tid; /* thread that did all of them; HS_MANY_THREADS where there were more */
+	/* TLS that ends here: records of application data, and the bytes of their payload, tag and padding included */
+	__u32 tls_records_read;
+	__u32 tls_records_written;
+	__u32 open_turn; /* upstream: turn of the thread `tid` in which it called connect() */
+	__u64 tls_bytes_read;
+	__u64 tls_bytes_written;
 	char worker[HS_COMM_LEN]; /* thread name */
 };
+
+#define HS_MANY_THREADS 0xffffffff
 
 enum hs_message_flags {
 	HS_ANSWER_MESSAGE = 1 << 0,
@@ -138,6 +157,8 @@ struct hs_message_record {
 	__u32 status_code; /* answer: 0 until it is known */
 	__u32 head_bytes;
 	__u32 tid; /* thread that did the message's first operation */
+	__u32 first_turn; /* of the thread's event loop, as in struct hs_side_record */
+	__u32 last_turn;
 };
 
 enum hs_frame_marks {
@@ -190,6 +211,20 @@ struct hs_frames_record {
 	__u32 reserved;
 };
 
+enum hs_hello_flags {
+	HS_HELLO_ANSWER = 1 << 0, /* the server's */
+	HS_HELLO_OVER = 1 << 1,   /* its record's last byte was in this operation */
+};
+
+/* A part of the first TLS record of one direction, a ClientHello or ServerHello. `hello_bytes` bytes follow the struct. */
+struct hs_hello_record {
+	__u32 kind;
+	__u32 flags;
+	__u64 connection;
+	__u32 hello_bytes;
+	__u32 tgid;
+};
+
 enum hs_process_event {
 	HS_PROCESS_EXEC = 1,
 	HS_PROCESS_FORK = 2,
@@ -229,7 +264,7 @@ struct hs_shared {
 	struct hs_counters counters;
 	__u64 connection_ids; /* last one given */
 	__u32 places_used;    /* places handed out at least once */
-	__u32 reserved;
+	__u32 turns_counted;  /* set by the receiver while on_turn is attached to some process */
 	/*
 	 * One bit per local port on which some target listens, so that a connection can be tracked from its
 	 * handshake, before any process has accepted it. A port of the same number in another network
@@ -244,10 +279,11 @@ struct hs_shared {
 	__u64 http_ports[1024];
 };
 
-_Static_assert(sizeof(struct hs_side_record) == 296, "layout shared with TypeScript");
-_Static_assert(sizeof(struct hs_message_record) == 96, "layout shared with TypeScript");
+_Static_assert(sizeof(struct hs_side_record) == 344, "layout shared with TypeScript");
+_Static_assert(sizeof(struct hs_message_record) == 104, "layout shared with TypeScript");
 _Static_assert(sizeof(struct hs_frames_record) == 80, "layout shared with TypeScript");
 _Static_assert(sizeof(struct hs_frame) == 16, "layout shared with TypeScript");
+_Static_assert(sizeof(struct hs_hello_record) == 24, "layout shared with TypeScript");
 _Static_assert(sizeof(struct hs_process_record) == 96, "layout shared with TypeScript");
 
 #endif

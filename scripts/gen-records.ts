@@ -31,6 +31,7 @@ const RECORDS = {
   hs_process_record: 'PROCESS',
   hs_message_record: 'MESSAGE',
   hs_frames_record: 'FRAMES',
+  hs_hello_record: 'HELLO',
 };
 const LAYOUTS = ['hs_frame', 'hs_connection', 'hs_config', 'hs_shared', 'hs_counters'];
 const ENUMS = [
@@ -41,6 +42,7 @@ const ENUMS = [
   'hs_message_flags',
   'hs_frame_marks',
   'hs_frames_flags',
+  'hs_hello_flags',
   'hs_process_event',
 ];
 

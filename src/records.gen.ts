@@ -21,6 +21,7 @@ export const KIND = {
   PROCESS: 2,
   MESSAGE: 3,
   FRAMES: 4,
+  HELLO: 5,
 } as const;
 
 export const ROLE = {
@@ -44,6 +45,7 @@ export const SIDE_FLAGS = {
   SNAPSHOT: 16,
   HTTP1: 256,
   HTTP2: 512,
+  TLS: 1024,
 } as const;
 
 export const MESSAGE_FLAGS = {
@@ -72,6 +74,11 @@ export const FRAMES_FLAGS = {
   JOINED: 16,
 } as const;
 
+export const HELLO_FLAGS = {
+  ANSWER: 1,
+  OVER: 2,
+} as const;
+
 export const PROCESS_EVENT = {
   EXEC: 1,
   FORK: 2,
@@ -81,7 +88,7 @@ export const PROCESS_EVENT = {
 
 /** Byte offsets of struct hs_side_record. */
 export const SIDE_RECORD = {
-  size: 296,
+  size: 344,
   kind: 0,
   flags: 4,
   connection: 8,
@@ -129,7 +136,17 @@ export const SIDE_RECORD = {
   closedFrom: 274,
   reserved: 275,
   unreadBytes: 276,
-  worker: 280,
+  firstReadTurn: 280,
+  lastReadTurn: 284,
+  firstWriteTurn: 288,
+  lastWriteTurn: 292,
+  opTid: 296,
+  tlsRecordsRead: 300,
+  tlsRecordsWritten: 304,
+  openTurn: 308,
+  tlsBytesRead: 312,
+  tlsBytesWritten: 320,
+  worker: 328,
 } as const;
 
 /** Byte offsets of struct hs_process_record. */
@@ -147,7 +164,7 @@ export const PROCESS_RECORD = {
 
 /** Byte offsets of struct hs_message_record. */
 export const MESSAGE_RECORD = {
-  size: 96,
+  size: 104,
   kind: 0,
   flags: 4,
   connection: 8,
@@ -165,6 +182,8 @@ export const MESSAGE_RECORD = {
   statusCode: 84,
   headBytes: 88,
   tid: 92,
+  firstTurn: 96,
+  lastTurn: 100,
 } as const;
 
 /** Byte offsets of struct hs_frames_record. */
@@ -187,6 +206,16 @@ export const FRAMES_RECORD = {
   reserved: 76,
 } as const;
 
+/** Byte offsets of struct hs_hello_record. */
+export const HELLO_RECORD = {
+  size: 24,
+  kind: 0,
+  flags: 4,
+  connection: 8,
+  helloBytes: 16,
+  tgid: 20,
+} as const;
+
 /** Byte offsets of struct hs_frame. */
 export const FRAME = {
   size: 16,
@@ -201,23 +230,23 @@ export const FRAME = {
 
 /** Byte offsets of struct hs_connection. */
 export const CONNECTION = {
-  size: 544,
+  size: 592,
   record: 0,
-  arrival: 296,
-  previousArrival: 312,
-  seenRcvNxt: 328,
-  phase: 332,
-  tries: 336,
-  chained: 338,
-  unclaimed: 340,
-  place: 344,
-  candidatePlace: 348,
-  protocol: 352,
-  outstanding: 356,
-  peerPlace: 360,
-  reserved: 364,
-  headRequests: 528,
-  connectRequests: 536,
+  arrival: 344,
+  previousArrival: 360,
+  seenRcvNxt: 376,
+  phase: 380,
+  tries: 384,
+  chained: 386,
+  unclaimed: 388,
+  place: 392,
+  candidatePlace: 396,
+  protocol: 400,
+  outstanding: 404,
+  peerPlace: 408,
+  reserved: 412,
+  headRequests: 576,
+  connectRequests: 584,
 } as const;
 
 /** Byte offsets of struct hs_config. */
@@ -233,7 +262,7 @@ export const SHARED = {
   counters: 0,
   connectionIds: 48,
   placesUsed: 56,
-  reserved: 60,
+  turnsCounted: 60,
   listenPorts: 64,
   httpPorts: 8256,
 } as const;
@@ -296,6 +325,16 @@ export interface SideRecord {
   pairing: number;
   closedFrom: number;
   unreadBytes: number;
+  firstReadTurn: number;
+  lastReadTurn: number;
+  firstWriteTurn: number;
+  lastWriteTurn: number;
+  opTid: number;
+  tlsRecordsRead: number;
+  tlsRecordsWritten: number;
+  openTurn: number;
+  tlsBytesRead: number;
+  tlsBytesWritten: number;
   worker: string;
 }
 
@@ -350,7 +389,17 @@ export function readSideRecord({ u8, u16, u32 }: RingMemory, at: number): SideRe
     pairing: u8[at + 273] as number,
     closedFrom: u8[at + 274] as number,
     unreadBytes: u32[w + 69] as number,
-    worker: text16(u8, u32, at + 280),
+    firstReadTurn: u32[w + 70] as number,
+    lastReadTurn: u32[w + 71] as number,
+    firstWriteTurn: u32[w + 72] as number,
+    lastWriteTurn: u32[w + 73] as number,
+    opTid: u32[w + 74] as number,
+    tlsRecordsRead: u32[w + 75] as number,
+    tlsRecordsWritten: u32[w + 76] as number,
+    openTurn: u32[w + 77] as number,
+    tlsBytesRead: u64(u32, w + 78),
+    tlsBytesWritten: u64(u32, w + 80),
+    worker: text16(u8, u32, at + 328),
   };
 }
 
@@ -396,6 +445,8 @@ export interface MessageRecord {
   statusCode: number;
   headBytes: number;
   tid: number;
+  firstTurn: number;
+  lastTurn: number;
 }
 
 /** Decodes the struct at byte `at`, a multiple of 8. */
@@ -419,6 +470,8 @@ export function readMessageRecord({ u32 }: RingMemory, at: number): MessageRecor
     statusCode: u32[w + 21] as number,
     headBytes: u32[w + 22] as number,
     tid: u32[w + 23] as number,
+    firstTurn: u32[w + 24] as number,
+    lastTurn: u32[w + 25] as number,
   };
 }
 
@@ -457,5 +510,25 @@ export function readFramesRecord({ u32 }: RingMemory, at: number): FramesRecord 
     retransmits: u32[w + 16] as number,
     outOfOrder: u32[w + 17] as number,
     framesBytes: u32[w + 18] as number,
+  };
+}
+
+export interface HelloRecord {
+  kind: typeof KIND.HELLO;
+  flags: number;
+  connection: number;
+  helloBytes: number;
+  tgid: number;
+}
+
+/** Decodes the struct at byte `at`, a multiple of 8. */
+export function readHelloRecord({ u32 }: RingMemory, at: number): HelloRecord {
+  const w = at >> 2;
+  return {
+    kind: KIND.HELLO,
+    flags: u32[w + 1] as number,
+    connection: u64(u32, w + 2),
+    helloBytes: u32[w + 4] as number,
+    tgid: u32[w + 5] as number,
   };
 }

@@ -4,6 +4,7 @@ import { thisMachine } from '../doctor/machine.ts';
 import type { Trial } from '../doctor/trial.ts';
 import { EXIT_ENVIRONMENT } from '../errors.ts';
 import { loadProbes } from '../receiver/probes.ts';
+import { tryTurns } from '../receiver/turns.ts';
 import { type ConfigurationOptions, readConfiguration } from './configuration.ts';
 
 /** `hopspan doctor`: prints what this machine allows; exit code 3 where watching would not work. @throws HopspanError */
@@ -22,9 +23,10 @@ export function doctor(options: ConfigurationOptions): void {
 }
 
 const trial: Trial = (options) => {
-  const { acceptHook, close } = loadProbes(options);
-  close();
-  return { acceptHook };
+  const probes = loadProbes(options);
+  const turns = options.turns === 'off' ? undefined : tryTurns(probes);
+  probes.close();
+  return { acceptHook: probes.acceptHook, turns };
 };
 
 function print(...lines: string[]): void {

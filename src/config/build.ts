@@ -35,6 +35,7 @@ export function buildEbpf(
     maxConnections: parsed.max_connections,
     ringBufferBytes: parsed.ring_buffer_bytes,
     maxHeadBytes: parsed.max_head_bytes,
+    turns: parsed.turns,
     idleTimeoutMs: parsed.idle_timeout,
     phaseFloorNs: parsed.phase_floor,
     unsampled: parsed.unsampled,

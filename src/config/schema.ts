@@ -61,6 +61,12 @@ const EBPF = section({
     '8192',
     'Bytes of an HTTP message head that are looked at; 0: HTTP is a stream of bytes like any other.',
   ),
+  turns: optional(
+    oneOfRule('auto', 'off'),
+    'auto',
+    'auto',
+    'Pair by turns of the event loop what ends or begins TLS; `auto`: count them in such processes only.',
+  ),
   idle_timeout: optional(
     durationMsRule('1ms', '24h'),
     5_000,

@@ -29,6 +29,8 @@ export interface EbpfReceiverConfig {
   /** A power of two and a multiple of every page size that Linux uses (4 to 64 KiB). */
   readonly ringBufferBytes: number;
   readonly maxHeadBytes: number;
+  /** Whether turns of event loops are counted where pairing needs them. */
+  readonly turns: 'auto' | 'off';
   readonly idleTimeoutMs: number;
   /** Phases that last less than this many nanoseconds get no span of their own. */
   readonly phaseFloorNs: number;

@@ -4,8 +4,15 @@ import { type Finding, fail, ok, warn } from './finding.ts';
 
 const ITEM = 'probes';
 
-/** Loads and attaches the probes, closes them again, and says whether the accept hook was among them. */
-export type Trial = (options: ProbeOptions) => { readonly acceptHook: boolean };
+/** What was attached beside the probes that must be. */
+export interface Trialled {
+  readonly acceptHook: boolean;
+  /** Why the turns of an event loop cannot be counted. */
+  readonly turns: string | undefined;
+}
+
+/** Loads and attaches the probes, closes them again, and says what was among them. */
+export type Trial = (options: ProbeOptions & { readonly turns?: 'auto' | 'off' }) => Trialled;
 
 /** What `examine` says instead of trying what cannot work. */
 export function untried(): Finding {
@@ -20,8 +27,18 @@ export function untried(): Finding {
 /** The proof: what the kernel answers counts more than all signs. */
 export function checkTrial(trial: Trial, options: ProbeOptions): Finding {
   try {
-    if (trial(options).acceptHook)
-      return ok(ITEM, 'loaded and attached: raw tracepoints by BTF, accept hook by cgroup');
+    const { acceptHook, turns } = trial(options);
+    if (acceptHook && turns === undefined)
+      return ok(
+        ITEM,
+        'loaded and attached: raw tracepoints by BTF, accept hook by cgroup, event loop turns by uprobe',
+      );
+    if (turns !== undefined)
+      return warn(
+        ITEM,
+        `loaded and attached, but no turns of event loops can be counted (${turns})`,
+        'what ends TLS stays unpaired; add CAP_SYS_ADMIN, and in a container allow perf_event_open in its seccomp profile; or say turns: off.',
+      );
     return warn(
       ITEM,
       'loaded and attached: raw tracepoints by BTF, but no accept hook',

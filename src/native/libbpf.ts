@@ -25,6 +25,9 @@ function bind(library: ReturnType<typeof koffi.load>) {
     programFd: library.func('int bpf_program__fd(void *prog)'),
     setAutoload: library.func('int bpf_program__set_autoload(void *prog, bool autoload)'),
     attach: library.func('void *bpf_program__attach(void *prog)'),
+    attachUprobe: library.func(
+      'void *bpf_program__attach_uprobe_opts(void *prog, int pid, const char *path, size_t offset, const void *opts)',
+    ),
     attachCgroup: library.func('void *bpf_program__attach_cgroup(void *prog, int cgroup_fd)'),
     destroyLink: library.func('int bpf_link__destroy(void *link)'),
     update: library.func(
@@ -74,11 +77,25 @@ function openOptions(logBuffer: Buffer): Buffer {
   return options;
 }
 
+/** struct bpf_uprobe_opts up to func_name, on a 64-bit machine. */
+function uprobeOptions(symbol: Buffer): Buffer {
+  const options = Buffer.alloc(40);
+  options.writeBigUInt64LE(40n, 0);
+  options.writeBigUInt64LE(koffi.address(symbol), 32);
+  return options;
+}
+
+/** A program's attachment to one place, apart from those that live as long as the object. */
+export interface Link {
+  /** May be called twice. */
+  detach(): void;
+}
+
 /** A BPF object from open to close. Links are held by file descriptor only: nothing outlives the process. */
 export class BpfObject {
   readonly #api = libbpf();
   readonly #log = Buffer.alloc(LOG_BUFFER_BYTES);
-  readonly #links: Pointer[] = [];
+  readonly #links = new Set<Pointer>();
   #object: Pointer;
 
   /** @throws HopspanError BPF_LOAD_FAILED when the bytes are no BPF object. */
@@ -125,6 +142,22 @@ export class BpfObject {
     this.#keep(this.#api.attachCgroup(this.#program(program), cgroupFd), program);
   }
 
+  /**
+   * Runs the program whenever process `pid`, any thread of it, enters a function of the ELF file at `path`.
+   * Returns an errno's name where the kernel or the file does not allow it.
+   */
+  attachUprobe(program: string, pid: number, path: string, symbol: string): Link | string {
+    const name = Buffer.from(`${symbol}\0`);
+    const link: Pointer = this.#api.attachUprobe(this.#program(program), pid, path, 0, uprobeOptions(name));
+    if (!link) return errnoText();
+    this.#links.add(link);
+    return {
+      detach: () => {
+        if (this.#links.delete(link)) this.#api.destroyLink(link);
+      },
+    };
+  }
+
   mapFd(map: string): number {
     return this.#api.mapFd(this.#map(map));
   }
@@ -141,7 +174,8 @@ export class BpfObject {
 
   /** Ends all programs' runs; maps stay. */
   detach(): void {
-    for (const link of this.#links.splice(0)) this.#api.destroyLink(link);
+    for (const link of this.#links) this.#api.destroyLink(link);
+    this.#links.clear();
   }
 
   /** Detaches and unloads. May be called twice. */
@@ -158,7 +192,7 @@ export class BpfObject {
         `probe ${program} cannot be attached: ${errnoText()}; run "hopspan doctor" for what this kernel allows.`,
       );
     }
-    this.#links.push(link);
+    this.#links.add(link);
   }
 
   #map(name: string): Pointer {

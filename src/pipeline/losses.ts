@@ -15,6 +15,8 @@ const CAUSES: Readonly<Record<keyof Losses, string>> = {
   pairConflicts: 'evidence that named a connection which has its pair already was not believed',
   sampleMismatches: 'evidence of a buffer that held other bytes by then was not believed',
   undrained: 'exchanges are lost: they were still in the ring at the end',
+  turnsRefused:
+    'exchanges of a proxy that ends TLS stay unpaired: its turns cannot be counted; run "hopspan doctor"',
 };
 
 /** Says while hopspan runs what its probes count as lost: one line for each cause, at most once a minute. */

@@ -8,6 +8,7 @@ import {
   KIND,
   PROCESS_EVENT,
   type ProcessRecord,
+  readHelloRecord,
   readProcessRecord,
   readSideRecord,
   type SideRecord,
@@ -32,16 +33,25 @@ import {
 } from './processes.ts';
 import { createQuietExchanges } from './quiet.ts';
 import { requireTarget, withRealPath } from './targets.ts';
+import { createHellos } from './tls/hellos.ts';
+import { createTurns, type Turns } from './turns.ts';
 
 const DRAIN_INTERVAL_MS = 50;
 /** Records between two turns of the event loop, so that exporters get theirs. */
 const DRAIN_LIMIT = 512;
 const PAUSE_MS = 5;
 const SCAN_INTERVAL_NS = 250_000_000;
+/** What waits to be paired is told sooner, so that its rivals need not wait as long as it may be quiet. */
+const UNPAIRED_QUIET_NS = 1_000_000_000;
 const NS_PER_MS = 1_000_000;
 
-/** The probes' counters, and what was still in the ring when the time to stop was over. */
-export type Losses = Counters & { readonly undrained: number };
+/** The probes' counters, and what the receiver could not do. */
+export type Losses = Counters & {
+  /** Records still in the ring when the time to stop was over. */
+  readonly undrained: number;
+  /** Processes whose turns would be needed and could not be counted. */
+  readonly turnsRefused: number;
+};
 
 export interface ProcessName {
   readonly pid: number;
@@ -80,11 +90,13 @@ export function createEbpfReceiver(
   const quiet = createQuietExchanges();
   const targets = config.targets.map(withRealPath);
   const messages = createMessages();
+  const hellos = createHellos();
   /* Twice: of those that have ended the last record may still be in the ring. */
   const streams = createStreams(2 * config.maxConnections);
   const watched = new Map<number, WatchedProcess>();
   const unreadable: ProcessName[] = [];
   let probes: Probes | undefined;
+  let turns: Turns | undefined;
   let timer: NodeJS.Timeout | undefined;
   let lastScanNs = 0;
   let lastCounters: Losses | undefined;
@@ -133,8 +145,10 @@ export function createEbpfReceiver(
   }
 
   function onProcess(record: ProcessRecord): void {
-    if (record.event === PROCESS_EVENT.EXIT) watched.delete(record.tgid);
-    else {
+    if (record.event === PROCESS_EVENT.EXIT) {
+      watched.delete(record.tgid);
+      turns?.onExit(record.tgid);
+    } else {
       const target = targets[record.target];
       const executable = executableOf(record.tgid) ?? otherwiseKnown(record);
       const isOther = target?.by === 'path' && executable?.path !== target.path;
@@ -160,6 +174,8 @@ export function createEbpfReceiver(
 
   function onSide(record: SideRecord): void {
     for (const message of messages.leftBy(record)) emit(message);
+    hellos.onSide(record);
+    if (probes && watched.has(record.tgid)) turns?.onSide(record);
     for (const message of streams.leftBy(record)) emit(message);
     emit(quiet.reconcile(record));
   }
@@ -175,6 +191,13 @@ export function createEbpfReceiver(
           if (message) emit(message);
           return;
         }
+        case KIND.HELLO: {
+          const { tgid } = readHelloRecord(memory, offset);
+          if (probes && watched.has(tgid)) turns?.onHello(tgid);
+          const hello = hellos.push(memory, offset);
+          if (hello) emit(hello);
+          return;
+        }
         case KIND.FRAMES: {
           for (const message of streams.push(memory, offset)) emit(message);
           return;
@@ -187,7 +210,8 @@ export function createEbpfReceiver(
 
   function scan(loaded: Probes, beforeNs: number): void {
     const { memory, places } = loaded.connections();
-    for (const record of quiet.scan(memory, places, beforeNs)) emit(record);
+    const unpairedBeforeNs = Math.max(beforeNs, monotonicNs() - UNPAIRED_QUIET_NS);
+    for (const record of quiet.scan(memory, places, beforeNs, unpairedBeforeNs)) emit(record);
   }
 
   function tick(): void {
@@ -218,6 +242,7 @@ export function createEbpfReceiver(
       preflight();
       for (const target of targets) requireTarget(target);
       probes = loadProbes(config);
+      if (config.turns === 'auto') turns = createTurns(probes);
       acceptHook = probes.acceptHook;
       emit({
         kind: RECEIVER_KIND.HOST,
@@ -257,13 +282,14 @@ export function createEbpfReceiver(
       lastCounters = {
         ...loaded.counters(),
         undrained: loaded.ring.drain(() => {}, Number.POSITIVE_INFINITY),
+        turnsRefused: turns?.refused() ?? 0,
       };
       loaded.close();
     },
     watched: () => [...watched.values()],
     unreadable: () => unreadable,
     counters() {
-      if (probes) lastCounters = { ...probes.counters(), undrained: 0 };
+      if (probes) lastCounters = { ...probes.counters(), undrained: 0, turnsRefused: turns?.refused() ?? 0 };
       if (!lastCounters) throw new Error('counters() before start()');
       return lastCounters;
     },

@@ -1,8 +1,15 @@
 import type { KIND, MessageRecord, ProcessRecord, SideRecord } from '../records.gen.ts';
 import type { Head } from './http1/head.ts';
+import type { Hello } from './tls/hello.ts';
 
 /** Kinds of the records that the receiver itself adds to the kernel's (KIND). */
-export const RECEIVER_KIND = { HOST: 100, PROXY: 101, CLOCK: 102, HTTP_MESSAGE: 103 } as const;
+export const RECEIVER_KIND = {
+  HOST: 100,
+  PROXY: 101,
+  CLOCK: 102,
+  HTTP_MESSAGE: 103,
+  TLS_HELLO: 104,
+} as const;
 
 /** The first record of every stream. */
 export interface HostRecord {
@@ -45,12 +52,22 @@ export interface HttpMessageRecord extends Omit<MessageRecord, 'kind' | 'headByt
   readonly resetNs: number;
 }
 
+/** What a TLS client or server said first: struct hs_hello_record, and what is kept of its bytes. */
+export interface TlsHelloRecord extends Hello {
+  readonly kind: typeof RECEIVER_KIND.TLS_HELLO;
+  readonly connection: number;
+  readonly tgid: number;
+  /** HELLO_FLAGS */
+  readonly flags: number;
+}
+
 export type KernelRecord =
   | SideRecord
   | ProcessRecord
   | HostRecord
   | ProxyRecord
   | ClockRecord
-  | HttpMessageRecord;
+  | HttpMessageRecord
+  | TlsHelloRecord;
 
 export type { KIND, ProcessRecord, SideRecord };

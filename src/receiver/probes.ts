@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { HopspanError } from '../errors.ts';
-import { BpfObject } from '../native/libbpf.ts';
+import { BpfObject, type Link } from '../native/libbpf.ts';
 import { closeDescriptor, type Mapping, mapShared, openDirectory, PAGE_SIZE } from '../native/memory.ts';
 import { openRing, type Ring, type RingMemory } from '../native/ring.ts';
 import { CONFIG, CONNECTION, COUNTERS, PROCESS_RECORD, SHARED } from '../records.gen.ts';
@@ -53,6 +53,8 @@ export interface Probes {
   /** The basename of an executable that a watched process runs. */
   addProxyName(name: string): void;
   addListenPort(port: number): void;
+  /** Counts calls of this function, in the ELF file at `path`, as turns of the process's event loops; an errno's name if not. */
+  countTurns(pid: number, path: string, symbol: string): Link | string;
   /** No new records from here on; what is in the ring and in the table stays readable. */
   detach(): void;
   close(): void;
@@ -112,6 +114,10 @@ export function loadProbes(options: ProbeOptions): Probes {
       addListenPort: (port) => {
         const index = (SHARED.listenPorts >> 3) + (port >> 6);
         Atomics.or(shared64, index, 1n << BigInt(port & 63));
+      },
+      countTurns: (pid, path, symbol) => {
+        Atomics.store(shared32, SHARED.turnsCounted >> 2, 1);
+        return object.attachUprobe('on_turn', pid, path, symbol);
       },
       detach: () => object.detach(),
       close() {

@@ -7,10 +7,15 @@ const PHASE_ANSWER = 2;
 /** Scans between two looks for connections that ended unheard, since their last record was lost. */
 const PRUNE_EVERY = 16;
 
-interface Reported {
-  exchange: number;
+interface Totals {
   totalRead: number;
   totalWritten: number;
+}
+
+interface Reported extends Totals {
+  exchange: number;
+  /** Application data over TLS in this exchange; an alert at the connection's end is none. */
+  tlsBytes: number;
 }
 
 /**
@@ -21,10 +26,11 @@ interface Reported {
  */
 export interface QuietExchanges {
   /**
-   * Snapshots of exchanges whose last byte moved before `beforeNs` (monotonic). To be called when the ring has been
+   * Snapshots of exchanges whose last byte moved before `beforeNs` (monotonic), or before `unpairedBeforeNs` where they
+   * are to be paired by turns and TLS hides where they end. To be called when the ring has been
    * drained, lest a snapshot overtake the kernel's records.
    */
-  scan(table: RingMemory, places: number, beforeNs: number): SideRecord[];
+  scan(table: RingMemory, places: number, beforeNs: number, unpairedBeforeNs?: number): SideRecord[];
   /**
    * For the end of the watch: connections that the proxy has closed while TCP waits for the far end, which may take a
    * minute, as if they had ended.
@@ -60,18 +66,21 @@ export function createQuietExchanges(): QuietExchanges {
 
   return {
     size: () => reported.size,
-    scan(table, places, beforeNs) {
+    scan(table, places, beforeNs, unpairedBeforeNs = beforeNs) {
       const found: SideRecord[] = [];
       const { u32 } = table;
       if (++scans % PRUNE_EVERY === 0) prune(table, places);
       for (let place = 0; place < places; place++) {
         const connection = connectionAt(u32, place);
-        if (connection === 0 || !isQuiet(u32, place, beforeNs)) continue;
+        if (connection === 0) continue;
         const before = reported.get(connection);
+        const soon = awaitsPairing(u32, place) && before?.exchange !== exchangeAt(u32, place);
+        const sinceNs = soon ? unpairedBeforeNs : beforeNs;
+        if (!isQuiet(u32, place, sinceNs)) continue;
         if (before && isAsTold(u32, place, before)) continue;
         const record = readSideRecord(table, place * CONNECTION.size);
         /* The probes may have begun to write it anew while it was read. */
-        if (!isQuiet(u32, place, beforeNs) || !isAsTold(u32, place, record)) continue;
+        if (!isQuiet(u32, place, sinceNs) || !isAsTold(u32, place, record)) continue;
         if (!(record.flags & SIDE_FLAGS.EXCHANGE) || record.connection !== connection) continue;
         const snapshot = continued(before, record);
         snapshot.flags |= SIDE_FLAGS.SNAPSHOT;
@@ -98,6 +107,10 @@ function connectionAt(u32: Uint32Array, place: number): number {
   return u64(u32, place, SIDE_RECORD.connection);
 }
 
+function exchangeAt(u32: Uint32Array, place: number): number {
+  return u32[(place * CONNECTION.size + SIDE_RECORD.exchange) >> 2] as number;
+}
+
 /** Answered, and no byte has moved since; a place whose exchange begins this moment has no last byte yet. */
 function isQuiet(u32: Uint32Array, place: number, beforeNs: number): boolean {
   if (u32[(place * CONNECTION.size + CONNECTION.phase) >> 2] !== PHASE_ANSWER) return false;
@@ -105,9 +118,16 @@ function isQuiet(u32: Uint32Array, place: number, beforeNs: number): boolean {
   return last !== 0 && last < beforeNs;
 }
 
-function isAsTold(u32: Uint32Array, place: number, told: Reported): boolean {
+/** A request and an answer over TLS, unpaired, in turns that are counted. */
+function awaitsPairing(u32: Uint32Array, place: number): boolean {
+  const at = (field: number): number => u32[(place * CONNECTION.size + field) >> 2] as number;
+  if (at(SIDE_RECORD.tlsRecordsRead) === 0 || at(SIDE_RECORD.tlsRecordsWritten) === 0) return false;
+  return at(SIDE_RECORD.opTid) !== 0 && u64(u32, place, SIDE_RECORD.peer) === 0;
+}
+
+function isAsTold(u32: Uint32Array, place: number, told: Totals & { exchange: number }): boolean {
   return (
-    u32[(place * CONNECTION.size + SIDE_RECORD.exchange) >> 2] === told.exchange &&
+    exchangeAt(u32, place) === told.exchange &&
     u64(u32, place, SIDE_RECORD.totalRead) === told.totalRead &&
     u64(u32, place, SIDE_RECORD.totalWritten) === told.totalWritten
   );
@@ -121,7 +141,8 @@ function u64(u32: Uint32Array, place: number, field: number): number {
 
 function continued(before: Reported | undefined, record: SideRecord): SideRecord {
   if (before?.exchange !== record.exchange) return record;
-  if (sameTotals(before, record)) return { ...record, flags: record.flags & ~SIDE_FLAGS.EXCHANGE };
+  if (sameTotals(before, record) || sameTls(before, record))
+    return { ...record, flags: record.flags & ~SIDE_FLAGS.EXCHANGE };
   /* More of the answer came after the quiet: only that is new, and of its moments the last one is known. */
   const bytesRead = record.totalRead - before.totalRead;
   const bytesWritten = record.totalWritten - before.totalWritten;
@@ -137,14 +158,20 @@ function continued(before: Reported | undefined, record: SideRecord): SideRecord
     lastWriteNs: writtenNs,
     bytesRead,
     bytesWritten,
+    opTid: 0, // nor are its turns
   };
 }
 
 function remember(reported: Map<number, Reported>, record: SideRecord): void {
-  const { exchange, totalRead, totalWritten } = record;
-  reported.set(record.connection, { exchange, totalRead, totalWritten });
+  const { exchange, totalRead, totalWritten, tlsBytesRead, tlsBytesWritten } = record;
+  const tlsBytes = tlsBytesRead + tlsBytesWritten;
+  reported.set(record.connection, { exchange, totalRead, totalWritten, tlsBytes });
 }
 
-function sameTotals(a: Reported, b: Reported): boolean {
+function sameTls(before: Reported, { flags, peer, tlsBytesRead, tlsBytesWritten }: SideRecord): boolean {
+  return (flags & SIDE_FLAGS.TLS) !== 0 && peer === 0 && before.tlsBytes === tlsBytesRead + tlsBytesWritten;
+}
+
+function sameTotals(a: Totals, b: Totals): boolean {
   return a.totalRead === b.totalRead && a.totalWritten === b.totalWritten;
 }

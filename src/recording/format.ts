@@ -41,6 +41,7 @@ const KINDS = {
   process: KIND.PROCESS,
   side: KIND.SIDE,
   httpMessage: RECEIVER_KIND.HTTP_MESSAGE,
+  tlsHello: RECEIVER_KIND.TLS_HELLO,
 } as const;
 type KindName = keyof typeof KINDS;
 const KIND_NAMES = new Map<number, KindName>(

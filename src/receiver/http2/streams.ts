@@ -402,6 +402,8 @@ function createMessage(record: FramesRecord, stream: number, number: number): Un
       bodyBytes: 0,
       number,
       operations: 1,
+      firstTurn: 0,
+      lastTurn: 0,
       srttUs,
       retransmits,
       outOfOrder,
