@@ -57,6 +57,10 @@ export interface ContentMatch {
 export interface ContentPairs {
   /** Takes a half whose request is over, and its answer or its connection; true when it did. */
   add(half: HttpHalf): boolean;
+  /** True until the half is told of. */
+  has(side: Side): boolean;
+  /** It was paired by other evidence, with a half that cannot be read; true when it waited here. */
+  withdraw(side: Side): boolean;
   advance(nowNs: number): void;
   /** Gives requests of at most so many kinds out; true when none is left. */
   flush(limit: number): boolean;
@@ -64,6 +68,8 @@ export interface ContentPairs {
 }
 
 export interface ContentResult {
+  /** At once, when a half is found to be part of a pair, which is told of later. */
+  claim?(side: Side): void;
   pair(downstream: HttpHalf, match: ContentMatch): void;
   /** @param ambiguous more than one half fits the other */
   apart(half: HttpHalf, ambiguous: boolean): void;
@@ -106,6 +112,7 @@ export function createContentPairs(result: ContentResult): ContentPairs {
   const handing = new Set<number>();
   /** Processes that have had a downstream half. */
   const seen = new Set<number>();
+  const entries = new Map<Side, Entry>();
   const settled: (() => void)[] = [];
   let waiting = 0;
   let nowNs = 0;
@@ -138,11 +145,17 @@ export function createContentPairs(result: ContentResult): ContentPairs {
 
   function apart(entry: Entry, ambiguous: boolean): void {
     leave(entry);
-    settled.push(() => result.apart(entry.half, ambiguous || entry.ambiguous));
+    settled.push(() => {
+      if (entries.delete(entry.side)) result.apart(entry.half, ambiguous || entry.ambiguous);
+    });
   }
 
   function pair(down: Entry, { served, tries, mirrors }: Parts<Entry>): void {
-    for (const entry of [down, served, ...tries, ...mirrors]) leave(entry);
+    for (const entry of [down, served, ...tries, ...mirrors]) {
+      leave(entry);
+      entries.delete(entry.side);
+      result.claim?.(entry.side);
+    }
     const sides = (entries: readonly Entry[]): Side[] => entries.map(({ side }) => side);
     const match = { upstream: served.side, tries: sides(tries), mirrors: sides(mirrors) };
     settled.push(() => result.pair(down.half, match));
@@ -327,9 +340,18 @@ export function createContentPairs(result: ContentResult): ContentPairs {
       const entry: Entry = { ...trait, half, kind: kindOf(trait), dueNs, ambiguous: false, gone: false };
       (down ? entry.kind.downs : entry.kind.ups).push(entry);
       entry.kind.dueNs = Math.min(entry.kind.dueNs, dueNs);
+      entries.set(half.side, entry);
       waiting++;
       carry(entry);
       makeRoom();
+      return true;
+    },
+    has: (side) => entries.has(side),
+    withdraw(side) {
+      const entry = entries.get(side);
+      if (!entry) return false;
+      entries.delete(side);
+      if (!entry.gone) leave(entry);
       return true;
     },
     advance(ns) {

@@ -7,16 +7,18 @@ import {
 } from '../receiver/kernel-record.ts';
 import { KIND, SIDE_FLAGS } from '../records.gen.ts';
 import { createChain } from './chain.ts';
-import { createContentPairs } from './content.ts';
+import { createContentPairs, type HttpHalf } from './content.ts';
 import { createDuplex, type Duplex } from './duplex.ts';
 import type { Hop, Pairing } from './hop.ts';
-import { createHttpSides, isSameRequest, shareHeads } from './http-sides.ts';
+import { createHttpSides, isSameRequest, lendHeads, shareHeads } from './http-sides.ts';
 import { createHttp2Sides } from './http2-sides.ts';
+import { createLengthPairs } from './lengths.ts';
 import { createOwnAnswers } from './own-answers.ts';
 import { createPair, type Pair, type PairedExchange } from './pair.ts';
 import { carriesEnd, carriesSetUp, isComplete } from './set-up-and-end.ts';
 import { hasEnded, hasExchange, isDownstream, isPooled, isPreexisting, isStream, type Side } from './side.ts';
 import { createStreamPairs } from './stream-pairs.ts';
+import { createTlsConnections } from './tls.ts';
 import { createAttempts, isAttempt } from './unpaired.ts';
 
 /** A full-duplex connection's exchange that nothing follows. */
@@ -76,7 +78,8 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
   /** Ended without a pair: by connection, waiting for an attempt that explains them. */
   const orphans = new Map<number, { record: Side; setUp: boolean; sinceNs: number }>();
   const attempts = createAttempts();
-  const httpSides = createHttpSides(onSide);
+  const tls = createTlsConnections();
+  const httpSides = createHttpSides((side) => onSide(tls.complete(side)));
   const http2Sides = createHttp2Sides((side) => (isStream(side) ? onStream(side) : onSide(side)));
   const streamPairs = createStreamPairs({
     pair: (d, u) =>
@@ -94,11 +97,20 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     },
   });
   const content = createContentPairs({
+    claim: (side) => void lengths.withdraw(side),
     pair: ({ side, setUp }, match) => giveHalf(side, { ...match, pairing: 'content' }, setUp),
-    apart({ side, setUp }, ambiguous) {
-      if (!ambiguous && hasEnded(side) && !side.http?.answer) onUnpairedEnd(side, setUp);
-      else if (ambiguous || !isDownstream(side)) giveHalf(side, { ambiguous }, setUp);
-      else ownAnswers.add(side, setUp, horizonNs);
+    apart(half, ambiguous) {
+      if (!lengths.keep(half.side, ambiguous)) giveApart(half, ambiguous);
+    },
+  });
+  const lengths = createLengthPairs({
+    pair({ side, setUp }, upstream) {
+      for (const end of [side, upstream.side]) content.withdraw(end);
+      const [downstream, other] = lendHeads(side, upstream.side);
+      giveHalf(downstream, { upstream: other, pairing: 'length' }, setUp);
+    },
+    apart(half, ambiguous) {
+      if (!content.has(half.side)) giveApart(half, ambiguous);
     },
   });
   const ownAnswers = createOwnAnswers(attempts.take, ({ side, setUp, attempts: tried, failure }) => {
@@ -199,7 +211,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     }
     const setUp = claimSetUp(record);
     if (isDownstream(record) && hasEnded(record)) attempts.addDownstream(record, clock.monotonicNs);
-    if (content.add({ side: record, setUp })) return;
+    if (takes({ side: record, setUp })) return;
     if (hasEnded(record)) onUnpairedEnd(record, setUp);
     else giveHalf(record, {}, setUp);
   }
@@ -219,7 +231,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
       stats.contradictions++;
       for (const side of [d, u]) {
         const half = { side, setUp: false };
-        if (!content.add(half)) giveHalf(side, {}, false);
+        if (!takes(half)) giveHalf(side, {}, false);
       }
       return;
     }
@@ -277,6 +289,19 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     if (hasEnded(record)) halves.delete(record.connection);
     else halves.set(record.connection, state);
     return setUp;
+  }
+
+  function giveApart({ side, setUp }: HttpHalf, ambiguous: boolean): void {
+    if (ambiguous) giveHalf(side, { ambiguous }, setUp);
+    else if (hasEnded(side) && !side.http?.answer) onUnpairedEnd(side, setUp);
+    else if (isDownstream(side) && side.http) ownAnswers.add(side, setUp, horizonNs);
+    else giveHalf(side, {}, setUp);
+  }
+
+  /** Whether what pairs exchanges of a proxy that speaks HTTP or ends TLS has taken it. */
+  function takes(half: HttpHalf): boolean {
+    const byLengths = lengths.add(half); // first, for the other may settle at once
+    return content.add(half) || byLengths;
   }
 
   /** An exchange of a connection that relays nothing to another one we know: nothing to wait for. */
@@ -345,6 +370,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     http2Sides.advance(horizonNs);
     streamPairs.advance(horizonNs);
     content.advance(horizonNs);
+    lengths.advance(horizonNs);
     ownAnswers.settle(horizonNs);
     settleOrphans(horizonNs - UNPAIRED_WAIT_NS);
     for (const record of attempts.expire(nowNs - ATTEMPT_WAIT_NS))
@@ -375,7 +401,9 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
       http2Sides.size() +
       streamPairs.size() +
       content.size() +
-      ownAnswers.size(),
+      ownAnswers.size() +
+      lengths.size() +
+      tls.size(),
     push(record) {
       switch (record.kind) {
         case KIND.SIDE:
@@ -385,6 +413,9 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
         case RECEIVER_KIND.HTTP_MESSAGE:
           note(record.lastNs);
           return (record.stream ? http2Sides : httpSides).onMessage(record);
+        case RECEIVER_KIND.TLS_HELLO:
+          lengths.expect(record.tgid);
+          return tls.onHello(record);
         case RECEIVER_KIND.CLOCK:
           clock = record;
           return advance(record.monotonicNs);
@@ -401,7 +432,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
     flush(limit = Number.POSITIVE_INFINITY) {
       if (!httpSides.flush(limit) || !http2Sides.flush(limit)) return false;
       streamPairs.flush();
-      if (!content.flush(limit)) return false;
+      if (!content.flush(limit) || !lengths.flush(limit)) return false;
       let count = 0;
       for (const [downstream, state] of pairs) {
         if (count++ === limit) return false;

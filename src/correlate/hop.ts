@@ -11,11 +11,12 @@ export interface ExchangeKey {
  * How the two sides of a hop were found to belong together:
  * `buffer`  the proxy sent from the memory into which it had received;
  * `content` the two halves carry the same request, by an id or by all that is known of it, and nothing else fits;
+ * `length`  turns of the proxy's event loop and lengths of request and answer leave this one only;
  * `connect` it was the only downstream connection for which the thread could have called connect();
  * `order`   thread, order of opening and order of closing leave this one only;
  * `none`    nothing ties this half to another.
  */
-export type Pairing = 'buffer' | 'content' | 'connect' | 'order' | 'none';
+export type Pairing = 'buffer' | 'content' | 'length' | 'connect' | 'order' | 'none';
 
 /** One downstream→upstream exchange, or a connection without one: what spans are made of. */
 export interface Hop {

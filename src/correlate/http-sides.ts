@@ -6,6 +6,7 @@ import {
   isDownstream,
   isInterim,
   lastByteNs,
+  MANY_THREADS,
   requestTotal,
   type Side,
 } from './side.ts';
@@ -152,6 +153,7 @@ export function createHttpSides(emit: (side: Side) => void): HttpSides {
       srttUs: newest.srttUs,
       retransmits: newest.retransmits,
       outOfOrder: newest.outOfOrder,
+      ...turnsOf(firstRead, read, firstWritten, written),
       http: { ...(request ? { request } : {}), ...(answer ? { answer } : {}) },
       ...([request, answer].some(isUnparsed) ? { unparsed: true } : {}),
     };
@@ -258,6 +260,24 @@ export function createHttpSides(emit: (side: Side) => void): HttpSides {
   };
 }
 
+type Turns = Pick<
+  SideRecord,
+  'firstReadTurn' | 'lastReadTurn' | 'firstWriteTurn' | 'lastWriteTurn' | 'opTid'
+>;
+type Message = HttpMessageRecord | undefined;
+
+function turnsOf(firstRead: Message, lastRead: Message, firstWritten: Message, lastWritten: Message): Turns {
+  const tids = new Set([lastRead, lastWritten].flatMap((message) => message?.tid ?? []));
+  const [opTid = 0] = tids;
+  return {
+    firstReadTurn: firstRead?.firstTurn ?? 0,
+    lastReadTurn: lastRead?.lastTurn ?? 0,
+    firstWriteTurn: firstWritten?.firstTurn ?? 0,
+    lastWriteTurn: lastWritten?.lastTurn ?? 0,
+    opTid: tids.size > 1 ? MANY_THREADS : opTid,
+  };
+}
+
 const isOver = (message: HttpMessageRecord): boolean => (message.flags & MESSAGE_FLAGS.OVER) !== 0;
 
 const isUnparsed = (message: HttpMessageRecord | undefined): boolean =>
@@ -303,6 +323,11 @@ function exchangeOf(side: Side): Partial<Side> {
     lastReadNs: side.lastReadNs,
     firstWriteNs: side.firstWriteNs,
     lastWriteNs: side.lastWriteNs,
+    firstReadTurn: side.firstReadTurn,
+    lastReadTurn: side.lastReadTurn,
+    firstWriteTurn: side.firstWriteTurn,
+    lastWriteTurn: side.lastWriteTurn,
+    opTid: side.opTid,
     bytesRead: side.bytesRead,
     bytesWritten: side.bytesWritten,
     totalRead: side.totalRead,
@@ -312,6 +337,16 @@ function exchangeOf(side: Side): Partial<Side> {
     ...(side.http ? { http: side.http } : {}),
     ...(side.unparsed ? { unparsed: true } : {}),
   };
+}
+
+/** Two sides of which TLS hides one: what the other one shows of request and answer is true of both. */
+export function lendHeads(downstream: Side, upstream: Side): [Side, Side] {
+  const { http: down } = downstream;
+  const { http: up } = upstream;
+  return [
+    up && !down ? { ...downstream, http: up } : downstream,
+    down && !up ? { ...upstream, http: down } : upstream,
+  ];
 }
 
 /** The two sides of an exchange that was relayed byte for byte: heads are read once, and stand on both sides. */

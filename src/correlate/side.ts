@@ -1,9 +1,12 @@
 import type { HttpMessageRecord } from '../receiver/kernel-record.ts';
-import { ROLE, SIDE_FLAGS, type SideRecord } from '../records.gen.ts';
+import { MESSAGE_FLAGS, ROLE, SIDE_FLAGS, type SideRecord } from '../records.gen.ts';
+import type { TlsFacts } from './tls.ts';
 
 /** One side of one exchange: the kernel's record, or what was made of HTTP messages. */
 export interface Side extends SideRecord {
   readonly http?: HttpExchange;
+  /** What client and server said first, where the connection carries TLS. */
+  readonly tls?: TlsFacts;
   /** The connection ended in the midst of this exchange, though a later one carries the end. */
   readonly cut?: boolean;
   /** The connection was HTTP, and what came then was none. */
@@ -14,6 +17,9 @@ export interface HttpExchange {
   readonly request?: HttpMessageRecord;
   readonly answer?: HttpMessageRecord;
 }
+
+/** HS_MANY_THREADS of bpf/records.h: its turns are of different event loops. */
+export const MANY_THREADS = 0xffff_ffff;
 
 /** 1xx, but for 101, which is final (RFC 9110, section 15.2). */
 export const isInterim = ({ statusCode }: HttpMessageRecord): boolean =>
@@ -32,6 +38,14 @@ export const hasEnded = (record: SideRecord): boolean => (record.flags & SIDE_FL
 /** No watched proxy is at the other end of this upstream connection; false where that is not known. */
 export const isUnchained = (record: SideRecord): boolean => (record.flags & SIDE_FLAGS.UNCHAINED) !== 0;
 export const isPreexisting = (record: SideRecord): boolean => (record.flags & SIDE_FLAGS.PREEXISTING) !== 0;
+
+export const isTls = (record: SideRecord): boolean => (record.flags & SIDE_FLAGS.TLS) !== 0;
+
+/** Request and answer have come to their ends, as far as the protocol tells. */
+export function isWhole({ http }: Side): boolean {
+  if (!http) return true;
+  return ((http.request?.flags ?? 0) & (http.answer?.flags ?? 0) & MESSAGE_FLAGS.OVER) !== 0;
+}
 
 export const hasProxyHeader = (record: SideRecord): boolean => (record.flags & SIDE_FLAGS.PROXY_HEADER) !== 0;
 

@@ -77,9 +77,35 @@ export const ATTRIBUTES = {
     meaning: 'The how manieth repetition of the request this is, where the proxy tried again.',
   },
   'url.path': { on: ['hop'], type: 'string', meaning: 'Without the query string.' },
-  'url.scheme': { on: ['hop'], type: 'string', meaning: '`http`' },
+  'url.scheme': { on: ['hop'], type: 'string', meaning: '`http`, or `https` where TLS ends at the proxy.' },
   'url.full': { on: ['upstream'], type: 'string', meaning: 'Without the query string.' },
   'user_agent.original': { on: ['hop', 'upstream'], type: 'string', meaning: 'The `User-Agent` header.' },
+  'tls.protocol.name': { on: ['hop', 'upstream'], type: 'string', meaning: '`tls`, where it is.' },
+  'tls.protocol.version': {
+    on: ['hop', 'upstream'],
+    type: 'string',
+    meaning: 'The version that the server chose: `1.3`.',
+  },
+  'tls.cipher': {
+    on: ['hop', 'upstream'],
+    type: 'string',
+    meaning: "The cipher suite that the server chose, by IANA's number: `0x1301`.",
+  },
+  'tls.client.server_name': {
+    on: ['hop', 'upstream'],
+    type: 'string',
+    meaning: 'The host that the client asked for (SNI).',
+  },
+  'tls.next_protocol': {
+    on: ['hop', 'upstream'],
+    type: 'string',
+    meaning: 'The protocol that the server chose (ALPN), where that is not encrypted: up to TLS 1.2.',
+  },
+  'hopspan.tls.handshake': {
+    on: ['hop', 'upstream'],
+    type: 'boolean',
+    meaning: 'TLS ends at the proxy, and this is the handshake: nothing of the application was said yet.',
+  },
   'error.type': {
     on: ['hop', 'upstream'],
     type: 'string',
@@ -94,7 +120,7 @@ export const ATTRIBUTES = {
     on: ['hop', 'upstream'],
     type: 'string',
     meaning:
-      'The evidence that the two sides belong together: `buffer`, `content`, `connect`, `order` or `none`.',
+      'The evidence that the two sides belong together: `buffer`, `content`, `length`, `connect`, `order` or `none`.',
   },
   'hopspan.pairing.ambiguous': {
     on: ['hop', 'upstream'],

@@ -8,6 +8,7 @@ import { fillHttpClient, fillHttpServer } from './http.ts';
 import { hex } from './ids.ts';
 import { errorText, type Outcome, whoClosed } from './outcome.ts';
 import { type HopTimes, PHASES, type PhaseName } from './phases.ts';
+import { fillTls } from './tls.ts';
 
 /** Attributes under construction: one object a span, filled in place, for this is done for every exchange. */
 export type Bag = Partial<Record<AttributeName, AttributeValue>>;
@@ -28,6 +29,7 @@ export function hopAttributes(hop: Hop, d: Side, times: HopTimes, outcome: Outco
   bag['server.address'] = local.address;
   bag['server.port'] = local.port;
   fillHttpServer(bag, d);
+  fillTls(bag, d);
   if (hop.overlapping) bag['hopspan.exchange.overlapping'] = true;
   const vain = hop.attempts.length + (hop.tries?.length ?? 0);
   if (vain > 0) bag['hopspan.attempts'] = vain + 1;
@@ -49,6 +51,7 @@ export function upstreamAttributes(hop: Hop, u: Side, outcome: Outcome): Bag {
   bag['server.address'] = peer.address;
   bag['server.port'] = peer.port;
   fillHttpClient(bag, u);
+  fillTls(bag, u);
   bag['peer.service'] = name;
   bag['service.peer.name'] = name;
   return bag;

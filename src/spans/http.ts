@@ -1,4 +1,4 @@
-import type { Side } from '../correlate/side.ts';
+import { isTls, type Side } from '../correlate/side.ts';
 import type { Bag } from './hop-attributes.ts';
 import { fillGrpc, grpcMethod, isGrpc } from './rpc.ts';
 
@@ -61,7 +61,7 @@ export function fillHttpServer(bag: Bag, side: Side): void {
     fillGrpc(bag, side, false);
   } else if (request) {
     if (request.path) bag['url.path'] = request.path;
-    bag['url.scheme'] = 'http';
+    bag['url.scheme'] = schemeOf(side);
   }
   fillErrorType(bag, statusOf(side) >= 500, side);
 }
@@ -72,10 +72,12 @@ export function fillHttpClient(bag: Bag, side: Side): void {
   fillHttp(bag, side);
   const { request } = side.http;
   if (isGrpc(side)) fillGrpc(bag, side, true);
-  else if (request?.path && request.authority) bag['url.full'] = `http://${request.authority}${request.path}`;
+  else if (request?.path && request.authority)
+    bag['url.full'] = `${schemeOf(side)}://${request.authority}${request.path}`;
   fillErrorType(bag, statusOf(side) >= 400, side);
 }
 
+const schemeOf = (side: Side): string => (isTls(side) ? 'https' : 'http');
 const statusOf = (side: Side): number => side.http?.answer?.statusCode ?? 0;
 
 /** An outcome that is an error says more than a status code. */
