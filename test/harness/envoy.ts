@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, linkSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Certificate } from './certificate.ts';
 import { awaitListening, freePort } from './ports.ts';
 import { startChild } from './process.ts';
 import type { Listener, ProxyLogEntry, ProxyOptions, RunningProxy } from './proxy.ts';
@@ -157,7 +158,25 @@ function listener(options: EnvoyOptions, { host, port }: Listener, at: number, l
   return {
     name: `listener_${at}`,
     address: socketAddress(host, port),
-    filter_chains: [{ filters: [options.http ? httpManager(options.http, at, accessLog) : tcp] }],
+    filter_chains: [
+      {
+        filters: [options.http ? httpManager(options.http, at, accessLog) : tcp],
+        ...(options.downstreamTls ? { transport_socket: downstreamTls(options.downstreamTls) } : {}),
+      },
+    ],
+  };
+}
+
+function downstreamTls({ keyFile, certFile }: Certificate): object {
+  const certificate = { certificate_chain: { filename: certFile }, private_key: { filename: keyFile } };
+  return transportSocket('DownstreamTlsContext', { common_tls_context: { tls_certificates: [certificate] } });
+}
+
+function transportSocket(type: string, more: object): object {
+  const package_ = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3';
+  return {
+    name: 'envoy.transport_sockets.tls',
+    typed_config: { '@type': `${package_}.${type}`, ...more },
   };
 }
 
@@ -200,6 +219,9 @@ function cluster(options: EnvoyOptions, { upstreamHost, upstreamPort }: Listener
     circuit_breakers: {
       thresholds: [{ max_connections: many, max_pending_requests: many, max_retries: many }],
     },
+    ...(options.upstreamTls
+      ? { transport_socket: transportSocket('UpstreamTlsContext', { sni: 'service.test' }) }
+      : {}),
     load_assignment: {
       cluster_name: `upstream_${at}`,
       endpoints: upstreamPort === undefined ? [] : [{ lb_endpoints: [endpoint] }],

@@ -54,10 +54,10 @@ function configuration(options: HaproxyOptions, listeners: readonly Listener[]):
   const sections = listeners.map(
     ({ host, port, upstreamHost, upstreamPort }, at) => `
 frontend front_${at}
-  bind ${joinAddress(host, port)} backlog 4096
+  bind ${joinAddress(host, port)} backlog 4096 ${options.downstreamTls ? `ssl crt ${options.downstreamTls.bothFile}` : ''}
   default_backend back_${at}
 backend back_${at}
-  ${upstreamPort === undefined ? '' : `server upstream ${joinAddress(upstreamHost, upstreamPort)}`}`,
+  ${upstreamPort === undefined ? '' : `server upstream ${joinAddress(upstreamHost, upstreamPort)} ${options.upstreamTls ? 'ssl verify none' : ''}`}`,
   );
   return `
 global

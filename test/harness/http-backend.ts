@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import type { Certificate } from './certificate.ts';
 import { createRandom } from './random.ts';
 
 /** One request as the backend saw it. */
@@ -29,6 +31,10 @@ export interface HttpBackendOptions {
   readonly maxDelayMs?: number;
   /** Share of requests that it resets, or answers with 503, at their first try each. */
   readonly failing?: number;
+  /** Ends TLS with this certificate. */
+  readonly tls?: Certificate;
+  /** Answers have a length in place of chunks. */
+  readonly chunked?: false;
 }
 
 type Random = () => number;
@@ -41,9 +47,12 @@ const STATUSES = [200, 200, 200, 201, 204, 304, 404, 500, 503];
  */
 export async function startHttpBackend(options: HttpBackendOptions = {}): Promise<HttpBackend> {
   const arrivals: HttpArrival[] = [];
+  const { tls } = options;
   const failed = new Set<number>();
   const numbers = new WeakMap<Socket, number>();
-  const server = createServer({ keepAliveTimeout: 60_000 });
+  const server = tls
+    ? createTlsServer({ key: tls.key, cert: tls.cert, keepAliveTimeout: 60_000 })
+    : createServer({ keepAliveTimeout: 60_000 });
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     let bodyBytes = 0;
     const number = (numbers.get(request.socket) ?? 0) + 1;
@@ -69,7 +78,7 @@ export async function startHttpBackend(options: HttpBackendOptions = {}): Promis
           if (id % 2) request.socket.resetAndDestroy();
           else response.writeHead(503).end();
         } else if (options.identical) response.end('the same for all');
-        else respond(response, random, statusCode, options.maxAnswerBytes ?? 2000);
+        else respond(response, random, statusCode, options);
       };
       if (options.maxDelayMs) setTimeout(give, random() * options.maxDelayMs);
       else give();
@@ -92,14 +101,22 @@ export async function startHttpBackend(options: HttpBackendOptions = {}): Promis
   };
 }
 
-function respond(response: ServerResponse, random: Random, statusCode: number, maxBytes: number): void {
-  const body = Buffer.alloc(Math.floor(random() * maxBytes), 'HTTP/1.1 200 OK\r\n\r\n');
+function respond(
+  response: ServerResponse,
+  random: Random,
+  statusCode: number,
+  options: HttpBackendOptions,
+): void {
+  const body = Buffer.alloc(
+    Math.floor(random() * (options.maxAnswerBytes ?? 2000)),
+    'HTTP/1.1 200 OK\r\n\r\n',
+  );
   response.setHeader('x-filler', 'y'.repeat(Math.floor(random() * 200)));
   if (statusCode === 204 || statusCode === 304) {
     response.writeHead(statusCode).end();
     return;
   }
-  const chunked = random() < 0.5;
+  const chunked = random() < 0.5 && options.chunked !== false;
   response.writeHead(statusCode, chunked ? {} : { 'content-length': body.length });
   const middle = Math.floor(random() * body.length);
   response.write(body.subarray(0, middle));

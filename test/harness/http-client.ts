@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { createRandom } from './random.ts';
 
 /** One request as the client saw it. */
@@ -28,6 +29,9 @@ export interface HttpClientOptions {
   /** Writes are cut at random places, and the pieces sent apart. */
   readonly pieces?: boolean;
   readonly traceparent?: boolean;
+  readonly tls?: boolean;
+  /** Bodies have a length in place of chunks. */
+  readonly chunked?: false;
   readonly firstId?: number;
   /** In place of a path of its own for each; the number then goes in `x-truth`, a header that hopspan does not read. */
   readonly path?: (id: number) => string;
@@ -49,9 +53,13 @@ export async function runHttpClient(options: HttpClientOptions): Promise<HttpSen
 
 async function runConnection(options: HttpClientOptions, index: number): Promise<HttpSent[]> {
   const random = createRandom((options.seed ?? 7) * 7919 + index);
-  const socket = connect({ port: options.port, host: '127.0.0.1', noDelay: true });
+  const place = { port: options.port, host: '127.0.0.1', noDelay: true };
+  const socket = options.tls
+    ? connectTls({ ...place, servername: 'service.test', rejectUnauthorized: false })
+    : connect(place);
+  const connected = options.tls ? 'secureConnect' : 'connect';
   const answers = readAnswers(socket);
-  await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+  await new Promise<void>((resolve, reject) => socket.once(connected, resolve).once('error', reject));
   const localPort = socket.localPort ?? 0;
   const done: HttpSent[] = [];
   for (let number = 1; number <= options.requests; ) {
@@ -96,7 +104,7 @@ function makeRequest(options: HttpClientOptions, random: () => number, id: numbe
   const hex = (digits: number): string =>
     Array.from({ length: digits }, () => Math.floor(random() * 16).toString(16)).join('');
   const traceparent = options.traceparent ? `00-${hex(31)}1-${hex(15)}1-01` : '';
-  const chunked = random() < 0.5;
+  const chunked = random() < 0.5 && options.chunked !== false;
   const head = [
     `${method} ${options.path?.(id) ?? `/${id}/x`}?secret=${hex(8)} HTTP/1.1`,
     ...(options.path ? [`x-truth: ${id}`] : []),

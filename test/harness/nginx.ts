@@ -68,6 +68,10 @@ function loadModule(): string {
   return '';
 }
 
+function certificateOf({ downstreamTls: tls }: NginxOptions): string {
+  return tls ? `ssl_certificate ${tls.certFile}; ssl_certificate_key ${tls.keyFile};` : '';
+}
+
 /** Requests over kept upstream connections; no access log. */
 function httpBlock(options: NginxOptions, listeners: readonly Listener[]): string {
   const servers = listeners.map(
@@ -77,11 +81,12 @@ function httpBlock(options: NginxOptions, listeners: readonly Listener[]): strin
         keepalive 64;
       }
       server {
-        listen ${joinAddress(host, port)} backlog=4096;
+        listen ${joinAddress(host, port)} backlog=4096 ${options.downstreamTls ? 'ssl' : ''};
+        ${certificateOf(options)}
         keepalive_requests 1000000;
         client_max_body_size 0;
         location / {
-          proxy_pass http://upstream_${at};
+          proxy_pass ${options.upstreamTls ? 'https' : 'http'}://upstream_${at};
           proxy_http_version 1.1;
           proxy_set_header Connection "";
           proxy_set_header Host $http_host;

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Certificate } from './certificate.ts';
 import { freePort } from './ports.ts';
 import { type Child, descendants, trySignal, until } from './process.ts';
 
@@ -24,6 +25,10 @@ export interface ProxyOptions {
   readonly idleTimeoutMs?: number;
   /** Speaks HTTP itself in place of relaying bytes; Envoy merges this into its HTTP connection manager. */
   readonly http?: Readonly<Record<string, unknown>>;
+  /** Ends TLS with this certificate; a proxy that speaks HTTP itself. */
+  readonly downstreamTls?: Certificate;
+  /** Speaks TLS with its upstreams, whoever they say they are. */
+  readonly upstreamTls?: boolean;
 }
 
 /** What one line of each proxy's access log says about a connection that has ended. */

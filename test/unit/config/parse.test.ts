@@ -49,6 +49,7 @@ test('the documented shape, every default filled in', () => {
         maxConnections: 65_536,
         ringBufferBytes: 16_777_216,
         maxHeadBytes: 8192,
+        turns: 'auto',
         idleTimeoutMs: 5_000,
         phaseFloorNs: 0,
         unsampled: 'drop',

@@ -38,11 +38,12 @@ function findingsOf(
     maxConnections: 64,
     ringBufferBytes: 65_536,
     maxHeadBytes: 8192,
+    turns: 'auto' as const,
     idleTimeoutMs: 1,
     phaseFloorNs: 0,
     unsampled: 'drop' as const,
   };
-  return [...examine(machine, () => ({ acceptHook: true }), [{ ...receiver, ...sizes }])];
+  return [...examine(machine, () => ({ acceptHook: true, turns: undefined }), [{ ...receiver, ...sizes }])];
 }
 
 function find(findings: readonly Finding[], item: string): Finding {

@@ -14,7 +14,7 @@ describe('trial', () => {
     const seen: unknown[] = [];
     const finding = checkTrial((given) => {
       seen.push(given);
-      return { acceptHook: true };
+      return { acceptHook: true, turns: undefined };
     }, options);
     assert.deepEqual(seen, [options]);
     assert.equal(finding.status, 'ok');
@@ -22,7 +22,7 @@ describe('trial', () => {
   });
 
   test('without the accept hook it is a warning', () => {
-    const finding = checkTrial(() => ({ acceptHook: false }), options);
+    const finding = checkTrial(() => ({ acceptHook: false, turns: undefined }), options);
     assert.equal(finding.status, 'warn');
     assert.match(finding.found, /no accept hook/);
   });

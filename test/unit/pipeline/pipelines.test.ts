@@ -27,7 +27,14 @@ const pathOf = (name: string): string => join(folder, `${name}.jsonl`);
 
 const receiver = (name: string): EbpfReceiverConfig => ({
   ...{ type: 'ebpf', name, targets: [{ by: 'executable', executable: 'envoy' }] },
-  ...{ maxConnections: 1024, ringBufferBytes: 65_536, maxHeadBytes: 0, idleTimeoutMs: 1000, phaseFloorNs: 0 },
+  ...{
+    maxConnections: 1024,
+    ringBufferBytes: 65_536,
+    maxHeadBytes: 0,
+    turns: 'auto' as const,
+    idleTimeoutMs: 1000,
+    phaseFloorNs: 0,
+  },
   unsampled: 'drop',
 });
 const file = (name: string, path = pathOf(name)): FileExporterConfig => ({ type: 'file', name, path });

@@ -17,7 +17,14 @@ describe('docs/spans.md', () => {
 describe('the attribute table', () => {
   it('has no name that no span sets', () => {
     const folder = new URL('../../../src/spans/', import.meta.url);
-    const code = ['hop-attributes.ts', 'http.ts', 'rpc.ts', 'resource.ts', '../processor/hop-parent.ts']
+    const code = [
+      'hop-attributes.ts',
+      'http.ts',
+      'rpc.ts',
+      'tls.ts',
+      'resource.ts',
+      '../processor/hop-parent.ts',
+    ]
       .map((file) => readFileSync(new URL(file, folder), 'utf8'))
       .join('');
     const unused = Object.keys(ATTRIBUTES).filter(

@@ -46,6 +46,7 @@ describe("hopspan's own metrics", () => {
       pairConflicts: 0,
       sampleMismatches: 0,
       undrained: 0,
+      turnsRefused: 0,
     };
     const end = await startMetrics({
       lost: () => [counters],
