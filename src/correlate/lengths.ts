@@ -91,6 +91,8 @@ export function createLengthPairs(result: LengthResult): LengthPairs {
   const routes = new Map<string, Route>();
   /** Processes with connections that cannot be read; those forgotten that have shown one longest ago. */
   const hiding = new Set<number>();
+  /** At the end of the stream, before its last halves are settled one after the other. */
+  let hasLearnedAll = false;
   let nowNs = 0;
   let settledNs = 0;
 
@@ -298,7 +300,12 @@ export function createLengthPairs(result: LengthResult): LengthPairs {
       settledNs = nowNs;
       settleUntil(nowNs);
     },
-    flush: (limit) => settleUntil(Number.POSITIVE_INFINITY, limit),
+    flush(limit) {
+      const all = new Set(downs.values());
+      if (!hasLearnedAll && all.size > 0) learn(all, contenders(all).edges);
+      hasLearnedAll = true;
+      return settleUntil(Number.POSITIVE_INFINITY, limit);
+    },
   };
 }
 

@@ -30,7 +30,7 @@ async function verdictOf(change: (record: KernelRecord) => KernelRecord) {
     else verdict[idOf(upstream) === idOf(downstream) ? 'right' : 'wrong']++;
   });
   for (const record of records) correlator.push(change(record));
-  correlator.flush();
+  while (!correlator.flush(10));
   return verdict;
 }
 
