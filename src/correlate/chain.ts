@@ -1,4 +1,4 @@
-import type { ExchangeKey, Hop } from './hop.ts';
+import { type ExchangeKey, type Hop, keyOf } from './hop.ts';
 import {
   answerStart,
   answerTotal,
@@ -79,7 +79,7 @@ export function createChain(emit: (hop: Hop) => void): Chain {
       requestEnd: requestTotal(upstream),
       answerStart: answerStart(upstream),
       answerEnd: answerTotal(upstream),
-      key: { connection: upstream.connection, exchange: upstream.exchange },
+      key: keyOf(upstream),
       trace: hop.trace,
       rootSide: hop.rootSide ?? (hop.downstream?.http ? hop.downstream : undefined),
       firstWriteNs: upstream.firstWriteNs,

@@ -9,7 +9,7 @@ import { KIND, SIDE_FLAGS } from '../records.gen.ts';
 import { createChain } from './chain.ts';
 import { createContentPairs, type HttpHalf } from './content.ts';
 import { createDuplex, type Duplex } from './duplex.ts';
-import type { Hop, Pairing } from './hop.ts';
+import { type Hop, keyOf, type Pairing } from './hop.ts';
 import { createHttpSides, isSameRequest, lendHeads, shareHeads } from './http-sides.ts';
 import { createHttp2Sides } from './http2-sides.ts';
 import { createLengthPairs } from './lengths.ts';
@@ -156,7 +156,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
   function give(parts: HopParts): void {
     const side = parts.downstream ?? parts.upstream;
     if (!side?.tgid) return; // never accepted by a watched process
-    const key = { connection: side.connection, exchange: side.exchange };
+    const key = keyOf(side);
     chain.add({
       key,
       trace: key,

@@ -1,10 +1,20 @@
 import type { ClockRecord, HostRecord, ProxyRecord, SideRecord } from '../receiver/kernel-record.ts';
+import { SIDE_FLAGS } from '../records.gen.ts';
 import type { Side } from './side.ts';
 
 /** Names one exchange on one connection; exchange 0 is the connection itself, before any byte. */
 export interface ExchangeKey {
   readonly connection: number;
   readonly exchange: number;
+  /** Of what came after the exchange was told: bytes on the connection until then. */
+  readonly after?: number;
+}
+
+/** An answer that goes on when its exchange was told, for it was quiet for long, is a hop of its own. */
+export function keyOf({ connection, exchange, flags, ...side }: SideRecord): ExchangeKey {
+  if (!(flags & SIDE_FLAGS.SERVER_FIRST)) return { connection, exchange };
+  const after = side.totalRead + side.totalWritten - side.bytesRead - side.bytesWritten;
+  return after > 0 ? { connection, exchange, after } : { connection, exchange };
 }
 
 /**

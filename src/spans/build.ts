@@ -1,5 +1,5 @@
 import { type SpanContext, TraceFlags } from '@opentelemetry/api';
-import type { Hop } from '../correlate/hop.ts';
+import { type Hop, keyOf } from '../correlate/hop.ts';
 import { endNs, isPooled, type Side } from '../correlate/side.ts';
 import type { ClockRecord, HostRecord, ProxyRecord } from '../receiver/kernel-record.ts';
 import type { ReadContext } from './context.ts';
@@ -112,7 +112,7 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
   for (const side of hop.mirrors ?? []) addFurther(side, MIRRORED);
   let upstreamId: string | undefined;
   if (u && times.upstream) {
-    upstreamId = ids.spanId(u, own + SPAN_PART.UPSTREAM);
+    upstreamId = ids.spanId(keyOf(u), own + SPAN_PART.UPSTREAM);
     const bag = { ...upstreamAttributes(hop, u, outcome), ...resendCount(hop.tries?.length ?? 0) };
     const above = d ? hopId : parentId;
     add(upstreamId, above, upstreamName(hop, u), 'CLIENT', times.upstream, bag, errorOf(bag), linksOf(u));
@@ -133,7 +133,7 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
     const became = upstreamOutcome(side);
     const bag = { ...upstreamAttributes(hop, side, became), ...more };
     const asked = { startNs: side.firstWriteNs, endNs: side.lastReadNs || endNs(side) || side.lastWriteNs };
-    const id = ids.spanId(side, SPAN_PART.UPSTREAM);
+    const id = ids.spanId(keyOf(side), SPAN_PART.UPSTREAM);
     const within = clamp(asked, times.hop);
     add(id, hopId, upstreamName(hop, side), 'CLIENT', within, bag, errorOf(bag, became), linksOf(side));
   }

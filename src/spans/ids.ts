@@ -56,7 +56,8 @@ export function createIds(seed: string): Ids {
     let h = mix((words[index] ?? 0) ^ Math.imul(part + 1, 0x9e3779b1));
     h = mix(h ^ (key.connection >>> 0));
     h = mix(h ^ Math.floor(key.connection / 4294967296) ^ Math.imul(index + 1, 0x7feb352d));
-    return mix(h ^ key.exchange);
+    h = mix(h ^ key.exchange);
+    return key.after ? mix(h ^ (key.after >>> 0) ^ Math.floor(key.after / 4294967296)) : h;
   };
   return {
     traceId: (root, part) => {
