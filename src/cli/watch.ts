@@ -1,7 +1,9 @@
 import { defaultConfig } from '../config/defaults.ts';
 import type { Config } from '../config/types.ts';
+import { balanceTable, findingLines } from '../exporter/console/balance-table.ts';
 import { consoleColor, consoleWidth } from '../exporter/console/console-exporter.ts';
 import { createSummary } from '../exporter/console/summary.ts';
+import type { WaterfallOptions } from '../exporter/console/waterfall.ts';
 import { createService } from '../pipeline/service.ts';
 import { isForeign } from '../spans/foreign-span.ts';
 import { createLogger } from '../telemetry/log.ts';
@@ -12,6 +14,7 @@ import { exitSoon, untilSignalled } from './signals.ts';
 
 /** Somebody is looking: an answered exchange that went quiet is shown soon. */
 const IDLE_TIMEOUT_MS = 1000;
+const NS_PER_S = 1_000_000_000;
 /** Of the environment only what names the watched services; exporters are not asked for. */
 const VARIABLES = ['OTEL_SERVICE_NAME', 'OTEL_RESOURCE_ATTRIBUTES'] as const;
 
@@ -27,16 +30,35 @@ export async function watch(options: WatchOptions): Promise<void> {
   const log = createLogger(config.telemetry.logLevel);
   for (const warning of warnings) log.warn(warning);
   const summary = options.json ? undefined : createSummary();
+  let isOver = false;
+  const ended = Promise.race([untilSignalled(), output.closed]).then(() => {
+    isOver = true;
+  });
+  const look = (): WaterfallOptions => ({ width: consoleWidth(output), color: consoleColor('auto', output) });
   const service = createService(config, {
     log,
     stdout: output,
     ...(summary
-      ? { observe: (spans) => summary.add(spans.flatMap((span) => (isForeign(span) ? [] : [span]))) }
+      ? {
+          onBalance: ({ durationNs, listeners, found }) => {
+            if (isOver) return; // the summary tells it
+            const title = `balance of the last ${Math.round(durationNs / NS_PER_S)} s`;
+            const lines = balanceTable(title, listeners, 'window', look());
+            void print(output, [...lines, ...findingLines(found, look()), '']);
+          },
+          observe: (spans) => summary.add(spans.flatMap((span) => (isForeign(span) ? [] : [span]))),
+        }
       : {}),
   });
-  await serve(service, log, Promise.race([untilSignalled(), output.closed]));
-  const lines = summary?.render({ width: consoleWidth(output), color: consoleColor('auto', output) }) ?? [];
-  if (lines.length > 0) await print(output, `${lines.join('\n')}\n`);
+  await serve(service, log, ended);
+  if (summary) {
+    const { balance } = service;
+    await print(output, [
+      ...summary.render(look()),
+      ...balanceTable('balance', balance.listeners(), 'total', look()),
+      ...findingLines(balance.findings(), look()),
+    ]);
+  }
   exitSoon();
 }
 
@@ -60,8 +82,9 @@ export function watchConfig(
   };
 }
 
-function print(output: Output, text: string): Promise<void> {
+function print(output: Output, lines: readonly string[]): Promise<void> {
+  if (lines.every((line) => line === '')) return Promise.resolve();
   return new Promise((resolve) => {
-    output.write(text, () => resolve());
+    output.write(`${lines.join('\n')}\n`, () => resolve());
   });
 }

@@ -11,7 +11,7 @@ import { createContextReader } from '../spans/context.ts';
 import { createPressure } from './pressure.ts';
 import { createPropagator } from './propagator.ts';
 import { createSpanSink, type SpanSink } from './sink.ts';
-import { createTracePipeline, type TracePipeline } from './traces.ts';
+import { createTracePipeline, type HopObserver, type TracePipeline } from './traces.ts';
 
 /** At the end, connections whose spans are handed on between two looks at how busy the exporters are. */
 const FLUSH_CONNECTIONS = 256;
@@ -36,7 +36,12 @@ export interface Pipelines {
   processorStats(): Processor['stats'][];
 }
 
-export function createPipelines(config: Config, deps: ExporterDeps): Pipelines {
+export interface PipelineDeps extends ExporterDeps {
+  /** Sees the hops of each receiver once, however many pipelines it feeds. */
+  readonly hops?: HopObserver;
+}
+
+export function createPipelines(config: Config, deps: PipelineDeps): Pipelines {
   const exporters = new Map(
     config.exporters.map((exporter) => [exporter.name, createExporter(exporter, deps)]),
   );
@@ -50,7 +55,9 @@ export function createPipelines(config: Config, deps: ExporterDeps): Pipelines {
       resourceAttributes: config.resourceAttributes,
       readContext,
     };
-    const pipelines = sinksBehind(receiver.name).map((sink) => createTracePipeline([sink], options));
+    const pipelines = sinksBehind(receiver.name).map((sink, index) =>
+      createTracePipeline([sink], options, index === 0 ? deps.hops : undefined),
+    );
     byReceiver.set(receiver.name, pipelines);
   }
 

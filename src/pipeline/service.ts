@@ -1,4 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
+import { type Balance, type BalanceWindow, createBalance } from '../balance/balance.ts';
+import { describePinned } from '../balance/pinned.ts';
 import type { Config } from '../config/types.ts';
 import type { ExporterDeps } from '../exporter/create.ts';
 import type { ExporterStats } from '../exporter/exporter.ts';
@@ -16,6 +18,8 @@ const METRICS_MS = 500;
 
 export interface ServiceDeps extends ExporterDeps {
   readonly log: Logger;
+  /** Is told how requests were spread, in place of the log, which tells only of findings. */
+  readonly onBalance?: (window: BalanceWindow) => void;
 }
 
 /** Everything that one configuration describes, from the probes to the exporters. */
@@ -26,11 +30,18 @@ export interface Service {
   shutdown(timeoutMs: number): Promise<void>;
   readonly receivers: readonly EbpfReceiver[];
   readonly otlpReceivers: readonly OtlpReceiver[];
+  readonly balance: Balance;
   exporterStats(): ExporterStats[];
 }
 
 export function createService(config: Config, deps: ServiceDeps): Service {
-  const pipelines = createPipelines(config, deps);
+  let recordWindow: (window: BalanceWindow) => void = () => {};
+  const tellBalance = deps.onBalance ?? ((window) => warnOfPinned(window, deps.log));
+  const balance = createBalance((window) => {
+    tellBalance(window);
+    recordWindow(window);
+  });
+  const pipelines = createPipelines(config, { ...deps, hops: balance });
   const receivers = config.receivers.map((receiver) =>
     createEbpfReceiver(receiver, pipelines.inputOf(receiver.name), pipelines.busy),
   );
@@ -52,6 +63,7 @@ export function createService(config: Config, deps: ServiceDeps): Service {
   return {
     receivers,
     otlpReceivers,
+    balance,
     async start() {
       await pipelines.start();
       for (const receiver of otlpReceivers) await receiver.start();
@@ -64,6 +76,10 @@ export function createService(config: Config, deps: ServiceDeps): Service {
         received: () => otlpReceivers,
         processed: pipelines.processorStats,
         exported: pipelines.exporterStats,
+        balance,
+        onWindow: (record) => {
+          recordWindow = record;
+        },
       });
     },
     async shutdown(timeoutMs) {
@@ -74,9 +90,14 @@ export function createService(config: Config, deps: ServiceDeps): Service {
       );
       const leftMs = timeoutMs - (performance.now() - startedMs) - (endMetrics ? METRICS_MS : 0);
       await pipelines.shutdown(Math.max(0, leftMs));
+      balance.flush();
       if (endMetrics) await Promise.race([endMetrics(), setTimeout(METRICS_MS, undefined, { ref: false })]);
       endMetrics = undefined;
     },
     exporterStats: () => pipelines.exporterStats(),
   };
+}
+
+function warnOfPinned({ found }: BalanceWindow, log: Logger): void {
+  for (const pinned of found) log.warn({ proxy: pinned.proxy }, describePinned(pinned));
 }

@@ -1,4 +1,5 @@
 import { type CorrelatorStats, createCorrelator } from '../correlate/correlator.ts';
+import type { Hop } from '../correlate/hop.ts';
 import { type KernelRecord, RECEIVER_KIND } from '../receiver/kernel-record.ts';
 import { createSpanBuilder, type SpanOptions } from '../spans/build.ts';
 import type { HopSpan } from '../spans/hop-span.ts';
@@ -11,6 +12,13 @@ export interface HopSink {
   export(spans: readonly HopSpan[]): void;
 }
 
+/** Sees every hop before it becomes spans, those of unsampled traces among them, and the clock of the records. */
+export interface HopObserver {
+  add(hop: Hop): void;
+  /** @param nowNs CLOCK_MONOTONIC in nanoseconds */
+  advance(nowNs: number): void;
+}
+
 /** Records in, spans to every sink: the pure middle of the house, and its batching. */
 export interface TracePipeline {
   push(record: KernelRecord): void;
@@ -19,10 +27,15 @@ export interface TracePipeline {
   readonly stats: Readonly<CorrelatorStats>;
 }
 
-export function createTracePipeline(sinks: readonly HopSink[], options: SpanOptions): TracePipeline {
+export function createTracePipeline(
+  sinks: readonly HopSink[],
+  options: SpanOptions,
+  observer?: HopObserver,
+): TracePipeline {
   const toSpans = createSpanBuilder(options);
   let batch: HopSpan[] = [];
   const correlator = createCorrelator((hop) => {
+    observer?.add(hop);
     batch.push(...toSpans(hop));
     if (batch.length >= BATCH_SPANS) handOn();
   });
@@ -38,7 +51,9 @@ export function createTracePipeline(sinks: readonly HopSink[], options: SpanOpti
     stats: correlator.stats,
     push(record) {
       correlator.push(record);
-      if (record.kind === RECEIVER_KIND.CLOCK) handOn();
+      if (record.kind !== RECEIVER_KIND.CLOCK) return;
+      observer?.advance(record.monotonicNs);
+      handOn();
     },
     flush(limit) {
       const done = correlator.flush(limit);

@@ -4,9 +4,10 @@ import type { Processor } from '../processor/processor.ts';
 import type { Losses } from '../receiver/ebpf.ts';
 import type { IntakeStats } from '../receiver/otlp/intake.ts';
 import { VERSION } from '../version.ts';
+import { type BalanceSources, measureBalance } from './balance-metrics.ts';
 
 /** Where hopspan's own figures come from; read when they are collected. */
-export interface MetricSources {
+export interface MetricSources extends BalanceSources {
   lost(): readonly Losses[];
   correlated(): readonly Readonly<CorrelatorStats>[];
   /** Receivers of applications' spans. */
@@ -37,6 +38,7 @@ export async function startMetrics(sources: MetricSources): Promise<() => Promis
   });
   sdk.start();
   const meter = metrics.getMeter('hopspan', VERSION);
+  measureBalance(meter, sources);
   meter
     .createObservableCounter('hopspan.records.lost', {
       unit: '{record}',

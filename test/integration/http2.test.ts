@@ -16,7 +16,7 @@ import { judgePairs } from '../harness/http-truth.ts';
 import { startHttp2Backend } from '../harness/http2-backend.ts';
 import { type Http2ClientOptions, runHttp2Client } from '../harness/http2-client.ts';
 import { stopLeftovers } from '../harness/process.ts';
-import { startEnvoy, startHaproxy, startNginxStream } from '../harness/proxies.ts';
+import { http2Cluster, startEnvoy, startHaproxy, startNginxStream } from '../harness/proxies.ts';
 
 after(stopLeftovers);
 
@@ -25,33 +25,6 @@ const RELAYS = { Envoy: startEnvoy, nginx: startNginxStream, HAProxy: startHapro
 const LOAD: Omit<Http2ClientOptions, 'port'> = {
   ...{ connections: 20, streams: 50, requests: 150, maxBodyBytes: 5000, traceparent: true },
 };
-
-/** Envoy's cluster speaks HTTP/2 to these. */
-function http2Cluster(ports: readonly number[] = []): Record<string, unknown> {
-  const options = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
-  return {
-    typed_extension_protocol_options: {
-      [options]: {
-        '@type': `type.googleapis.com/${options}`,
-        explicit_http_config: { http2_protocol_options: {} },
-      },
-    },
-    ...(ports.length === 0
-      ? {}
-      : {
-          load_assignment: {
-            cluster_name: 'upstream_0',
-            endpoints: [
-              {
-                lb_endpoints: ports.map((port) => ({
-                  endpoint: { address: { socket_address: { address: '127.0.0.1', port_value: port } } },
-                })),
-              },
-            ],
-          },
-        }),
-  };
-}
 
 for (const grpc of [false, true]) {
   const kind = grpc ? 'gRPC' : 'HTTP/2';

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { type BalanceWindow, createBalance } from '../../../src/balance/balance.ts';
+import { SIDE_FLAGS } from '../../../src/records.gen.ts';
 import { startMetrics } from '../../../src/telemetry/metrics.ts';
+import { makeProxy } from '../../harness/kernel-records.ts';
+import { downstreamRecord, hopOf, upstreamRecord } from '../../harness/side-record.ts';
 
 const raw = (value: Buffer): Buffer => value;
 /** The one method of the OTLP metrics service, its messages left as bytes. */
@@ -48,13 +52,24 @@ describe("hopspan's own metrics", () => {
       undrained: 0,
       turnsRefused: 0,
     };
+    const balance = createBalance((window) => record(window));
+    let record: (window: BalanceWindow) => void = () => {};
     const end = await startMetrics({
       lost: () => [counters],
       correlated: () => [{ hops: 7, contradictions: 0, ambiguous: 1 }],
       received: () => [{ name: 'otlp/apps', stats: { accepted: 5, refused: 2, rejected: 1 } }],
       processed: () => [{ moved: 4, undecided: 1, hurried: 0 }],
+      balance,
+      onWindow: (tell) => {
+        record = tell;
+      },
       exported: () => [{ name: 'otlp', accepted: 9, exported: 8, dropped: 1, waiting: 0 }],
     });
+    const proxy = makeProxy({ serviceName: 'edge' });
+    const carried = { flags: SIDE_FLAGS.EXCHANGE, exchange: 1 };
+    const hop = { downstream: downstreamRecord(carried), upstream: upstreamRecord(carried), proxy };
+    balance.add(hopOf(hop));
+    balance.flush();
     await end();
     sink.stop();
     const text = Buffer.concat(sink.received).toString('latin1');
@@ -68,6 +83,12 @@ describe("hopspan's own metrics", () => {
       'otlp/apps',
       'hopspan.hop_parent.spans',
       'undecided',
+      'hopspan.listener.requests',
+      'hopspan.upstream.requests',
+      '127.0.0.1:9000',
+      'hopspan.connection.requests',
+      'hopspan.connection.share',
+      'hopspan.balance.pinned',
     ]) {
       assert.ok(text.includes(word), `${word} was sent`);
     }

@@ -1,0 +1,66 @@
+import type { Attributes, Meter } from '@opentelemetry/api';
+import type { Balance, BalanceWindow, ListenerCount } from '../balance/balance.ts';
+
+export interface BalanceSources {
+  readonly balance: Pick<Balance, 'listeners' | 'findings'>;
+  /** Has each window told to `record`. */
+  onWindow(record: (window: BalanceWindow) => void): void;
+}
+
+/** Bounds of the histogram, in requests of one connection in one window. */
+const BOUNDS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000];
+
+/** How requests are spread: a series for each listener and upstream, none for a connection. */
+export function measureBalance(meter: Meter, { balance, onWindow }: BalanceSources): void {
+  meter
+    .createObservableCounter('hopspan.listener.requests', {
+      unit: '{request}',
+      description: 'Requests by proxy and the port that it listens on.',
+    })
+    .addCallback((result) => {
+      for (const listener of balance.listeners()) {
+        if (listener.port) result.observe(listener.total, labels(listener));
+      }
+    });
+  meter
+    .createObservableCounter('hopspan.upstream.requests', {
+      unit: '{request}',
+      description: 'Requests by proxy, upstream, and the port that they came in by, where that is known.',
+    })
+    .addCallback((result) => {
+      for (const listener of balance.listeners()) {
+        for (const { name, total } of listener.upstreams.values()) {
+          if (total > 0) result.observe(total, { ...labels(listener), upstream: name });
+        }
+      }
+    });
+  meter
+    .createObservableCounter('hopspan.balance.pinned', {
+      unit: '{connection}',
+      description: 'Connections that were found to pin the requests of a listener to one upstream.',
+    })
+    .addCallback((result) => result.observe(balance.findings().length));
+  const requests = meter.createHistogram('hopspan.connection.requests', {
+    unit: '{request}',
+    description: 'Requests of one downstream connection in ten seconds.',
+    advice: { explicitBucketBoundaries: BOUNDS },
+  });
+  const share = meter.createGauge('hopspan.connection.share', {
+    unit: '1',
+    description: 'Share of the busiest downstream connection in the requests of ten seconds.',
+  });
+  onWindow(({ listeners }) => {
+    for (const listener of listeners) {
+      let most = 0;
+      for (const { window } of listener.connections) {
+        if (window > 0) requests.record(window, labels(listener));
+        most = Math.max(most, window);
+      }
+      if (most > 0) share.record(most / listener.window, labels(listener));
+    }
+  });
+}
+
+function labels({ proxy, port }: ListenerCount): Attributes {
+  return port ? { proxy, listener: port } : { proxy };
+}
