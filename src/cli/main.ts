@@ -21,6 +21,7 @@ function createProgram(): Command {
   addTargetFlags(program.command('watch'))
     .description('show live waterfalls until Ctrl-C, then a summary; without flags: envoy, nginx, haproxy')
     .option('--json', 'print OTLP/JSON, one export request a line')
+    .option('--diff', 'name the headers that the proxy added, removed, re-cased or rewrote')
     .action(watch);
   addTargetFlags(program.command('doctor'))
     .description('tell what this kernel, this user and these processes allow, and what mends what fails')

@@ -21,6 +21,8 @@ const VARIABLES = ['OTEL_SERVICE_NAME', 'OTEL_RESOURCE_ATTRIBUTES'] as const;
 export interface WatchOptions extends ConfigurationOptions {
   /** OTLP/JSON, one export request a line, instead of waterfalls. */
   readonly json?: boolean;
+  /** Compare what the proxy got with what it sent. */
+  readonly diff?: boolean;
 }
 
 /** `hopspan watch`: live waterfalls, and a summary at the end. @throws HopspanError */
@@ -75,7 +77,11 @@ export function watchConfig(
   return {
     config: {
       ...config,
-      receivers: config.receivers.map((receiver) => ({ ...receiver, idleTimeoutMs: IDLE_TIMEOUT_MS })),
+      receivers: config.receivers.map((receiver) => ({
+        ...receiver,
+        idleTimeoutMs: IDLE_TIMEOUT_MS,
+        headerDiff: options.diff ?? false,
+      })),
       exporters: config.exporters.map((each) => (each.type === 'console' ? { ...each, format } : each)),
     },
     warnings,

@@ -1,7 +1,15 @@
 import type { z } from 'zod';
 import { list, optional, required, section } from './fields.ts';
 import { FILE_RULE } from './otlp-rules.ts';
-import { durationMsRule, durationNsRule, integerRule, oneOfRule, type Rule, textRule } from './rules.ts';
+import {
+  booleanRule,
+  durationMsRule,
+  durationNsRule,
+  integerRule,
+  oneOfRule,
+  type Rule,
+  textRule,
+} from './rules.ts';
 import { OTLP } from './schema-otlp.ts';
 import { OTLP_RECEIVER } from './schema-receiver-otlp.ts';
 import { EXECUTABLE_RULE, PATH_RULE, PID_RULE, PORT_RULE, SERVICE_NAME_RULE } from './target-rules.ts';
@@ -66,6 +74,12 @@ const EBPF = section({
     'auto',
     'auto',
     'Pair by turns of the event loop what ends or begins TLS; `auto`: count them in such processes only.',
+  ),
+  header_diff: optional(
+    booleanRule(),
+    false,
+    'false',
+    'Names of the headers that a proxy added, removed, re-cased or rewrote, on the spans; never a value.',
   ),
   idle_timeout: optional(
     durationMsRule('1ms', '24h'),

@@ -14,6 +14,7 @@ import {
   type SideRecord,
 } from '../records.gen.ts';
 import { createClock, monotonicNs } from './clock.ts';
+import { createFingerprinter } from './header-fields.ts';
 import { createMessages } from './http1/messages.ts';
 import { createStreams } from './http2/streams.ts';
 import { type KernelRecord, RECEIVER_KIND } from './kernel-record.ts';
@@ -89,10 +90,11 @@ export function createEbpfReceiver(
   const clock = createClock();
   const quiet = createQuietExchanges();
   const targets = config.targets.map(withRealPath);
-  const messages = createMessages();
+  const fingerprinter = config.headerDiff ? createFingerprinter() : undefined;
+  const messages = createMessages(fingerprinter);
   const hellos = createHellos();
   /* Twice: of those that have ended the last record may still be in the ring. */
-  const streams = createStreams(2 * config.maxConnections);
+  const streams = createStreams(2 * config.maxConnections, fingerprinter);
   const watched = new Map<number, WatchedProcess>();
   const unreadable: ProcessName[] = [];
   let probes: Probes | undefined;

@@ -3,7 +3,7 @@ export type AttributeSpan = 'hop' | 'upstream' | 'resource' | 'phase' | 'applica
 
 export interface AttributeMeaning {
   readonly on: readonly AttributeSpan[];
-  readonly type: 'string' | 'int' | 'double' | 'boolean';
+  readonly type: 'string' | 'int' | 'double' | 'boolean' | 'string[]';
   readonly meaning: string;
 }
 
@@ -203,6 +203,58 @@ export const ATTRIBUTES = {
     meaning: '`client`, `proxy` or `upstream`: who ended first. On the exchange that carries the end.',
   },
   'hopspan.close.how': { on: ['hop'], type: 'string', meaning: '`fin`, `reset` or `timeout`.' },
+  'hopspan.headers.added': {
+    on: ['hop'],
+    type: 'string[]',
+    meaning:
+      'With `header_diff`: names of headers in the request that the proxy sent, and not in the one that it got.',
+  },
+  'hopspan.headers.removed': {
+    on: ['hop'],
+    type: 'string[]',
+    meaning:
+      'With `header_diff`: names of headers in the request that the proxy got, and not in the one that it sent.',
+  },
+  'hopspan.headers.recased': {
+    on: ['hop'],
+    type: 'string[]',
+    meaning:
+      'With `header_diff`: names of headers of the request that the proxy spelled otherwise, as `x-id → X-Id`; with HTTP/1 on both sides.',
+  },
+  'hopspan.headers.rewritten': {
+    on: ['hop'],
+    type: 'string[]',
+    meaning: 'With `header_diff`: names of headers of the request whose value the proxy changed.',
+  },
+  'hopspan.path.rewritten': {
+    on: ['hop'],
+    type: 'boolean',
+    meaning:
+      'With `header_diff`: true where the proxy asked the upstream for another path, or made an absolute URL of it, or the reverse.',
+  },
+  'hopspan.response.headers.added': {
+    on: ['hop'],
+    type: 'string[]',
+    meaning:
+      'With `header_diff`: names of headers in the answer that the proxy sent, and not in the one that it got.',
+  },
+  'hopspan.response.headers.removed': {
+    on: ['hop'],
+    type: 'string[]',
+    meaning:
+      'With `header_diff`: names of headers in the answer that the proxy got, and not in the one that it sent.',
+  },
+  'hopspan.response.headers.recased': {
+    on: ['hop'],
+    type: 'string[]',
+    meaning:
+      'With `header_diff`: names of headers of the answer that the proxy spelled otherwise, as `x-id → X-Id`; with HTTP/1 on both sides.',
+  },
+  'hopspan.response.headers.rewritten': {
+    on: ['hop'],
+    type: 'string[]',
+    meaning: 'With `header_diff`: names of headers of the answer whose value the proxy changed.',
+  },
   'hopspan.attempts': {
     on: ['hop'],
     type: 'int',

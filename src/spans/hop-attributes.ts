@@ -3,6 +3,7 @@ import { hasExchange, isDownstream, isPreexisting, type Side } from '../correlat
 import { SIDE_FLAGS, type SideRecord } from '../records.gen.ts';
 import { type Endpoint, localEndpoint, networkType, remoteEndpoint } from './addresses.ts';
 import type { AttributeName } from './attributes.ts';
+import { fillHeaderDiff } from './header-diff.ts';
 import type { AttributeValue } from './hop-span.ts';
 import { fillHttpClient, fillHttpServer } from './http.ts';
 import { hex } from './ids.ts';
@@ -30,6 +31,7 @@ export function hopAttributes(hop: Hop, d: Side, times: HopTimes, outcome: Outco
   bag['server.port'] = local.port;
   fillHttpServer(bag, d);
   fillTls(bag, d);
+  fillHeaderDiff(bag, hop);
   if (hop.overlapping) bag['hopspan.exchange.overlapping'] = true;
   const vain = hop.attempts.length + (hop.tries?.length ?? 0);
   if (vain > 0) bag['hopspan.attempts'] = vain + 1;

@@ -111,7 +111,14 @@ export async function startHopspan(options: HopspanOptions = {}): Promise<Runnin
 
 const KINDS = ['INTERNAL', 'INTERNAL', 'SERVER', 'CLIENT'] as const;
 
-type RawValue = { stringValue?: string; intValue?: string; doubleValue?: number; boolValue?: boolean };
+type RawValue = {
+  stringValue?: string;
+  intValue?: string;
+  doubleValue?: number;
+  boolValue?: boolean;
+  /** Of texts. */
+  arrayValue?: { values: { stringValue: string }[] };
+};
 type RawAttributes = { key: string; value: RawValue }[];
 interface RawSpan {
   traceId: string;
@@ -179,6 +186,7 @@ function bag(attributes: RawAttributes = []): Record<string, AttributeValue> {
     attributes.map(({ key, value }) => [
       key,
       value.stringValue ??
+        value.arrayValue?.values.map(({ stringValue }) => stringValue) ??
         (value.intValue === undefined
           ? (value.doubleValue ?? value.boolValue ?? '')
           : Number(value.intValue)),

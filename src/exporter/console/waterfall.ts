@@ -1,6 +1,7 @@
 import type { HopSpan, HrTime } from '../../spans/hop-span.ts';
 import { escapeControl } from '../../telemetry/escape.ts';
 import { describeAddresses, describeName, describeOutcome, describePairing, hasFailed } from './describe.ts';
+import { diffLines } from './diff-lines.ts';
 import {
   createPaint,
   elapsedNs,
@@ -187,6 +188,13 @@ function layOut(rows: readonly Row[], width: number, paint: Paint): string[] {
   });
 }
 
+/** Below the name of the proxy, where there may be several in the trace. */
+function changesOf({ span, children }: TreeNode, isOnly: boolean): string[] {
+  const upstream = children.find((child) => child.span.kind === 'CLIENT')?.span;
+  const lines = diffLines(span, upstream);
+  return lines.length === 0 || isOnly ? lines : [`  ${escapeControl(serviceOf(span))}`, ...lines];
+}
+
 function traceLines(trace: readonly HopSpan[], { width, color }: WaterfallOptions): string[] {
   const paint = createPaint(color);
   const extent = extentOf(trace);
@@ -196,6 +204,7 @@ function traceLines(trace: readonly HopSpan[], { width, color }: WaterfallOption
   const lines: string[] = [];
   const rows: Row[] = [];
   const errors = new Set<string>();
+  const changes: string[] = [];
 
   const stack = roots.map((node) => ({
     node,
@@ -207,6 +216,7 @@ function traceLines(trace: readonly HopSpan[], { width, color }: WaterfallOption
     const { node, depth, parent } = next;
     if (node !== single) rows.push(spanRow(node, depth, parent, extent));
     rows.push(...eventRows(node.span, depth, extent));
+    changes.push(...changesOf(node, single !== undefined));
     if (node.span.error) errors.add(escapeControl(node.span.error));
     const below = node.children.map((child) => ({ node: child, depth: depth + 1, parent: node.span }));
     stack.push(...below.reverse());
@@ -218,6 +228,7 @@ function traceLines(trace: readonly HopSpan[], { width, color }: WaterfallOption
     lines.push(line([{ text: title, style: 'dim' }], width, paint));
   }
   lines.push(...layOut(rows, width, paint));
+  for (const change of changes) lines.push(line([{ text: change, style: 'cyan' }], width, paint));
   for (const error of errors) lines.push(line([{ text: `  ✗ ${error}`, style: 'red' }], width, paint));
   return lines;
 }

@@ -1,3 +1,13 @@
+import {
+  cleanName,
+  createFieldCollector,
+  type FieldCollector,
+  type Fingerprinter,
+  type HeaderField,
+  NO_FIELDS,
+  TARGET,
+} from '../header-fields.ts';
+
 /** The headers that are read; no other one is kept anywhere. Lower-case. */
 export const HEADERS: ReadonlySet<string> = new Set([
   'host',
@@ -30,21 +40,51 @@ export interface Head {
   /** "1.0" or "1.1" */
   readonly version: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** All of them, without their values; empty where they are not asked for. */
+  readonly fields: readonly HeaderField[];
 }
 
-const NOTHING: Head = { method: '', path: '', authority: '', version: '', headers: {} };
+const NOTHING: Head = { method: '', path: '', authority: '', version: '', headers: {}, fields: NO_FIELDS };
 
-/** Reads a head (RFC 9112, sections 3 to 5) as far as it goes: a cut one gives what its whole lines say. */
-export function parseHead(bytes: Uint8Array): Head {
+/**
+ * Reads a head (RFC 9112, sections 3 to 5) as far as it goes: a cut one gives what its whole lines say; its fields only
+ * with a fingerprinter.
+ */
+export function parseHead(bytes: Uint8Array, fingerprinter?: Fingerprinter): Head {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
   const firstEnd = text.indexOf('\n');
   if (firstEnd < 0) return NOTHING;
   const headers = parseHeaders(text, firstEnd + 1);
   const first = text.slice(0, firstEnd).trimEnd();
+  const collector = fingerprinter && createFieldCollector(fingerprinter);
+  if (collector) collectFields(text, firstEnd + 1, collector, fingerprinter);
   const status = /^HTTP\/(\d\.\d) /.exec(first);
-  if (status) return { ...NOTHING, version: status[1] ?? '', headers };
+  if (status) return { ...NOTHING, version: status[1] ?? '', headers, fields: fieldsOf(collector) };
   const [, method = '', target = '', version = ''] = /^(\S+) (.*) HTTP\/(\d\.\d)$/.exec(first) ?? [];
-  return { ...NOTHING, method, version, headers, ...parseTarget(method, target, headers.host ?? '') };
+  if (collector && target && method !== 'CONNECT') {
+    collector.add(TARGET, fingerprinter.of(TARGET, latin1(withoutQuery(target).slice(0, MAX_PATH_BYTES))));
+  }
+  const fields = fieldsOf(collector);
+  return { ...NOTHING, method, version, headers, fields, ...parseTarget(method, target, headers.host ?? '') };
+}
+
+const withoutQuery = (target: string): string => target.replace(/[?#].*$/s, '');
+const latin1 = (text: string): Uint8Array => Buffer.from(text, 'latin1');
+const fieldsOf = (collector: FieldCollector | undefined): readonly HeaderField[] =>
+  collector?.fields() ?? NO_FIELDS;
+
+/** A line that begins with a space goes on with the value before (RFC 9112, section 5.2), and is left out. */
+function collectFields(text: string, from: number, collector: FieldCollector, fingerprinter: Fingerprinter) {
+  for (let at = from; at < text.length; ) {
+    const end = text.indexOf('\n', at);
+    if (end < 0) break;
+    const colon = text.indexOf(':', at);
+    if (colon > at && colon < end && !/[ \t]/.test(text.charAt(at))) {
+      const name = cleanName(text.slice(at, colon));
+      collector.add(name, fingerprinter.of(name.toLowerCase(), latin1(text.slice(colon + 1, end).trim())));
+    }
+    at = end + 1;
+  }
 }
 
 /** The four forms of a request target, RFC 9112 section 3.2. */
@@ -52,7 +92,7 @@ function parseTarget(method: string, target: string, host: string): Pick<Head, '
   if (method === 'CONNECT') return { path: '', authority: target.slice(0, MAX_VALUE_BYTES) };
   const absolute = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)([^?#]*)/i.exec(target);
   const authority = absolute ? (absolute[1] ?? '').replace(/^.*@/, '') : host;
-  const path = absolute ? absolute[2] || '/' : target.replace(/[?#].*$/s, '');
+  const path = absolute ? absolute[2] || '/' : withoutQuery(target);
   return { path: path.slice(0, MAX_PATH_BYTES), authority: authority.slice(0, MAX_VALUE_BYTES) };
 }
 

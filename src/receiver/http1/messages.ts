@@ -7,6 +7,7 @@ import {
   SIDE_FLAGS,
   type SideRecord,
 } from '../../records.gen.ts';
+import type { Fingerprinter } from '../header-fields.ts';
 import { type HttpMessageRecord, RECEIVER_KIND } from '../kernel-record.ts';
 import { type Head, parseHead } from './head.ts';
 
@@ -26,7 +27,8 @@ export interface Messages {
   flush(): HttpMessageRecord[];
 }
 
-export function createMessages(): Messages {
+/** With a fingerprinter their fields are kept, too. */
+export function createMessages(fingerprinter?: Fingerprinter): Messages {
   /** By connection: requests, answers. */
   const partials = new Map<number, [Unfinished | undefined, Unfinished | undefined]>();
 
@@ -39,7 +41,10 @@ export function createMessages(): Messages {
       const both = partials.get(record.connection);
       const begun = both?.[direction];
       if (!begun && over) {
-        return toRecord(record, parseHead(memory.u8.subarray(start, start + record.headBytes)));
+        return toRecord(
+          record,
+          parseHead(memory.u8.subarray(start, start + record.headBytes), fingerprinter),
+        );
       }
       const partial = begun ?? { last: record, fragments: [] };
       partial.last = record;
@@ -47,7 +52,7 @@ export function createMessages(): Messages {
       if (over) {
         if (both) both[direction] = undefined;
         if (both && !both[1 - direction]) partials.delete(record.connection);
-        return finish(partial);
+        return finish(partial, fingerprinter);
       }
       if (both) both[direction] = partial;
       else partials.set(record.connection, direction === 0 ? [partial, undefined] : [undefined, partial]);
@@ -58,18 +63,18 @@ export function createMessages(): Messages {
       const both = ended ? partials.get(side.connection) : undefined;
       if (!both) return [];
       partials.delete(side.connection);
-      return both.filter((partial) => partial !== undefined).map(finish);
+      return both.filter((partial) => partial !== undefined).map((partial) => finish(partial, fingerprinter));
     },
     flush() {
       const left = [...partials.values()].flat().filter((partial) => partial !== undefined);
       partials.clear();
-      return left.map(finish);
+      return left.map((partial) => finish(partial, fingerprinter));
     },
   };
 }
 
-function finish({ last, fragments }: Unfinished): HttpMessageRecord {
-  return toRecord(last, parseHead(Buffer.concat(fragments)));
+function finish({ last, fragments }: Unfinished, fingerprinter?: Fingerprinter): HttpMessageRecord {
+  return toRecord(last, parseHead(Buffer.concat(fragments), fingerprinter));
 }
 
 function toRecord({ kind: _, headBytes: __, ...record }: MessageRecord, head: Head): HttpMessageRecord {

@@ -1,4 +1,5 @@
 import { FRAME_MARKS } from '../../records.gen.ts';
+import type { Fingerprinter } from '../header-fields.ts';
 import { FRAME_FLAGS, FRAME_TYPE, type FramePart } from './frame.ts';
 import { createHpackDecoder, type HeaderBlock } from './hpack.ts';
 
@@ -19,8 +20,8 @@ export interface HeaderBlocks {
   forget(): void;
 }
 
-export function createHeaderBlocks(): HeaderBlocks {
-  const decoder = createHpackDecoder();
+export function createHeaderBlocks(fingerprinter?: Fingerprinter): HeaderBlocks {
+  const decoder = createHpackDecoder(fingerprinter);
   let open: number | undefined;
   let isCut = false;
   let bytes: Uint8Array = NO_BYTES;

@@ -1,3 +1,15 @@
+import {
+  cleanName,
+  createFieldCollector,
+  type FieldCollector,
+  type Fingerprinter,
+  type Fingerprints,
+  type HeaderField,
+  HOST,
+  MAX_NAME_CHARACTERS,
+  NO_FIELDS,
+  TARGET,
+} from '../header-fields.ts';
 import { HEADERS, MAX_PATH_BYTES, MAX_VALUE_BYTES } from '../http1/head.ts';
 import { decodeHuffman, longestDecoded } from './huffman.ts';
 import { STATIC_TABLE } from './static-table.ts';
@@ -18,7 +30,7 @@ const QUESTION_MARK = 0x3f;
 const AT_SIGN = 0x40;
 
 const METHOD = ':method';
-const PATH = ':path';
+const PATH = TARGET;
 const AUTHORITY = ':authority';
 const STATUS = ':status';
 const LISTED = [METHOD, PATH, AUTHORITY, STATUS, ...HEADERS];
@@ -33,6 +45,8 @@ export interface HeaderBlock {
   statusCode: number;
   /** Listed ones, lower-case. */
   headers: Record<string, string>;
+  /** All of them, without their values; empty where they are not asked for. */
+  fields: readonly HeaderField[];
   /** Fields are missing: the block is cut, in error, or refers to what came before the decoder did. */
   incomplete: boolean;
 }
@@ -56,6 +70,8 @@ export interface HpackDecoder {
 interface Name {
   /** Empty for one that is not listed: neither it nor its values are held. */
   readonly listed: string;
+  /** Of a listed one the same; of others only where fields are asked for. */
+  readonly shown: string;
   readonly bytes: number;
   /** It was in the part of the table that is not known. */
   readonly isUnknown: boolean;
@@ -66,12 +82,14 @@ interface Entry {
   readonly name: Name;
   readonly value: string;
   readonly bytes: number;
+  /** Where fields are asked for. */
+  readonly fingerprints?: Fingerprints | undefined;
 }
 
-const UNKNOWN: Entry = { name: { listed: '', bytes: 0, isUnknown: true }, value: '', bytes: 0 };
+const UNKNOWN: Entry = { name: { listed: '', shown: '', bytes: 0, isUnknown: true }, value: '', bytes: 0 };
 
 const STATIC_ENTRIES: readonly Entry[] = STATIC_TABLE.map(([name, value]) => ({
-  name: { listed: LISTED.includes(name) ? name : '', bytes: name.length, isUnknown: false },
+  name: { listed: LISTED.includes(name) ? name : '', shown: name, bytes: name.length, isUnknown: false },
   value: LISTED.includes(name) ? value : '',
   bytes: ENTRY_OVERHEAD_BYTES + name.length + value.length,
 }));
@@ -82,7 +100,9 @@ interface ListedName extends Name {
 
 const NAMES_BY_LENGTH: (ListedName[] | undefined)[] = [];
 for (const listed of LISTED) {
-  const name = { listed, bytes: listed.length, isUnknown: false, octets: Buffer.from(listed) };
+  const name = {
+    ...{ listed, shown: listed, bytes: listed.length, isUnknown: false, octets: Buffer.from(listed) },
+  };
   const sameLength = NAMES_BY_LENGTH[listed.length];
   if (sameLength) sameLength.push(name);
   else NAMES_BY_LENGTH[listed.length] = [name];
@@ -91,12 +111,13 @@ for (const listed of LISTED) {
 /** The listed name or value that was read last. */
 let scratch = Buffer.alloc(4096);
 
-/** The name of so many bytes in `scratch`. */
-function nameInScratch(bytes: number): Name {
+/** The name of so many bytes in `scratch`; one that is not listed is only `shown` where it is asked for. */
+function nameInScratch(bytes: number, isShown: boolean): Name {
   for (const name of NAMES_BY_LENGTH[bytes] ?? []) {
     if (isInScratch(name.octets)) return name;
   }
-  return { listed: '', bytes, isUnknown: false };
+  const shown = isShown ? cleanName(scratch.toString('latin1', 0, Math.min(bytes, MAX_NAME_CHARACTERS))) : '';
+  return { listed: '', shown, bytes, isUnknown: false };
 }
 
 function isInScratch(octets: Uint8Array): boolean {
@@ -126,10 +147,12 @@ const emptyBlock = (incomplete: boolean): HeaderBlock => ({
   authority: '',
   statusCode: 0,
   headers: {},
+  fields: NO_FIELDS,
   incomplete,
 });
 
-export function createHpackDecoder(): HpackDecoder {
+/** With a fingerprinter the fields of each block are kept, too. */
+export function createHpackDecoder(fingerprinter?: Fingerprinter): HpackDecoder {
   /** The newest is the last; those before `oldest` are evicted. */
   let entries: (Entry | undefined)[] = [];
   let oldest = 0;
@@ -145,6 +168,10 @@ export function createHpackDecoder(): HpackDecoder {
   let end = 0;
   let isWrong = false;
   let block = emptyBlock(false);
+  let collector: FieldCollector | undefined;
+  const isAsked = fingerprinter !== undefined;
+  /** By index, those that were used. */
+  const ofStatic: (Fingerprints | undefined)[] = [];
 
   function clear(): void {
     entries = [];
@@ -234,13 +261,39 @@ export function createHpackDecoder(): HpackDecoder {
   }
 
   function readLiteral(index: number, isIndexed: boolean): void {
-    const name = index > 0 ? lookUp(index).name : nameInScratch(readString('scratch'));
+    const name = index > 0 ? lookUp(index).name : nameInScratch(readString('scratch'), isAsked);
     if (isWrong) return;
-    const valueBytes = readString(name.listed ? 'scratch' : 'nowhere');
+    const valueBytes = readString(name.listed || isAsked ? 'scratch' : 'nowhere');
     if (isWrong) return;
     const value = name.listed ? valueInScratch(name.listed, valueBytes) : '';
+    const fingerprints = fingerprintScratch(name, value, valueBytes);
     keep(name, value);
-    if (isIndexed) insert({ name, value, bytes: ENTRY_OVERHEAD_BYTES + name.bytes + valueBytes });
+    collect(name, fingerprints);
+    if (isIndexed) {
+      insert({ name, value, fingerprints, bytes: ENTRY_OVERHEAD_BYTES + name.bytes + valueBytes });
+    }
+  }
+
+  function fingerprintScratch(name: Name, value: string, bytes: number): Fingerprints | undefined {
+    if (!fingerprinter || name.isUnknown) return undefined;
+    const octets = name.listed === PATH ? Buffer.from(value, 'latin1') : scratch.subarray(0, bytes);
+    return fingerprinter.of(name.shown, octets);
+  }
+
+  function fingerprintStatic(index: number): Fingerprints | undefined {
+    const entry = STATIC_TABLE[index - 1];
+    if (!fingerprinter || !entry) return undefined;
+    const fingerprints = ofStatic[index] ?? fingerprinter.of(entry[0], Buffer.from(entry[1]));
+    ofStatic[index] = fingerprints;
+    return fingerprints;
+  }
+
+  /** The authority takes the place that `Host` has in HTTP/1 (RFC 9113, section 8.3.1); other pseudo-headers are no fields. */
+  function collect({ shown }: Name, fingerprints: Fingerprints | undefined): void {
+    if (!collector || !fingerprints) return;
+    if (shown === AUTHORITY || shown === HOST) {
+      if (!collector.has(HOST)) collector.add(HOST, fingerprints);
+    } else if (shown === PATH || !shown.startsWith(':')) collector.add(shown, fingerprints);
   }
 
   function keep({ listed, isUnknown }: Name, value: string): void {
@@ -278,8 +331,9 @@ export function createHpackDecoder(): HpackDecoder {
       const index = readInteger(0x7f);
       if (index === 0) isWrong = true;
       if (isWrong) return;
-      const { name, value } = lookUp(index);
+      const { name, value, fingerprints } = lookUp(index);
       keep(name, value);
+      collect(name, index <= STATIC_ENTRIES.length ? fingerprintStatic(index) : fingerprints);
     } else if (octet & 0x40) readLiteral(readInteger(0x3f), true);
     else if (octet & 0x20) {
       const size = readInteger(0x1f);
@@ -295,6 +349,7 @@ export function createHpackDecoder(): HpackDecoder {
       end = stop;
       isWrong = false;
       block = emptyBlock(isCut);
+      collector = fingerprinter && createFieldCollector(fingerprinter);
       let isFirst = true;
       while (at < end && !isWrong) {
         const isUpdate = ((from[at] as number) & 0xe0) === 0x20;
@@ -305,6 +360,7 @@ export function createHpackDecoder(): HpackDecoder {
       if (isWrong || isCut) forget();
       if (isWrong && !isCut) return emptyBlock(true);
       block.authority ||= block.headers.host ?? '';
+      if (collector) block.fields = collector.fields();
       return block;
     },
     forget,

@@ -10,6 +10,7 @@ import {
   SIDE_FLAGS,
   type SideRecord,
 } from '../../records.gen.ts';
+import { type Fingerprinter, NO_FIELDS } from '../header-fields.ts';
 import { type HttpMessageRecord, RECEIVER_KIND } from '../kernel-record.ts';
 import {
   FRAME_FLAGS,
@@ -89,8 +90,11 @@ export interface Streams {
   flush(): readonly HttpMessageRecord[];
 }
 
-/** At most `maxConnections` are remembered; the oldest is given up for a newer one. */
-export function createStreams(maxConnections = MAX_CONNECTIONS): Streams {
+/**
+ * At most `maxConnections` are remembered; the oldest is given up for a newer one. With a fingerprinter the fields of
+ * heads are kept, too.
+ */
+export function createStreams(maxConnections = MAX_CONNECTIONS, fingerprinter?: Fingerprinter): Streams {
   const connections = new Map<number, Connection>();
   const part: FramePart = { length: 0, stream: 0, type: 0, flags: 0, marks: 0, start: 0, end: 0 };
   let given: HttpMessageRecord[] = [];
@@ -98,7 +102,7 @@ export function createStreams(maxConnections = MAX_CONNECTIONS): Streams {
   function connectionOf(id: number): Connection {
     const known = connections.get(id);
     if (known) return known;
-    const connection = createConnection(id);
+    const connection = createConnection(id, fingerprinter);
     if (connections.size >= maxConnections) {
       for (const oldest of connections.values()) {
         giveAll(oldest);
@@ -343,6 +347,7 @@ function readHead(message: Unfinished, block: HeaderBlock): void {
   }
   message.hasHead = true;
   record.headers = block.headers;
+  record.fields = block.fields;
   if (block.incomplete) record.flags |= MESSAGE_FLAGS.HEAD_TRUNCATED;
   if (isAnswer) {
     record.statusCode = block.statusCode;
@@ -355,11 +360,11 @@ function readHead(message: Unfinished, block: HeaderBlock): void {
 
 const isInterim = (statusCode: number): boolean => statusCode >= 100 && statusCode < 200;
 
-function createConnection(id: number): Connection {
+function createConnection(id: number, fingerprinter?: Fingerprinter): Connection {
   return {
     id,
-    requests: createDirection(false),
-    answers: createDirection(true),
+    requests: createDirection(false, fingerprinter),
+    answers: createDirection(true, fingerprinter),
     streams: new Map(),
     count: 0,
     first: Number.POSITIVE_INFINITY,
@@ -368,11 +373,11 @@ function createConnection(id: number): Connection {
   };
 }
 
-function createDirection(isAnswer: boolean): Direction {
+function createDirection(isAnswer: boolean, fingerprinter?: Fingerprinter): Direction {
   return {
     isAnswer,
     number: 0,
-    blocks: createHeaderBlocks(),
+    blocks: createHeaderBlocks(fingerprinter),
     type: undefined,
     stream: 0,
     code: 0,
@@ -417,6 +422,7 @@ function createMessage(record: FramesRecord, stream: number, number: number): Un
       authority: '',
       version: '2',
       headers: {},
+      fields: NO_FIELDS,
     },
   };
 }

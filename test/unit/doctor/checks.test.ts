@@ -39,6 +39,7 @@ function findingsOf(
     ringBufferBytes: 65_536,
     maxHeadBytes: 8192,
     turns: 'auto' as const,
+    headerDiff: false,
     idleTimeoutMs: 1,
     phaseFloorNs: 0,
     unsampled: 'drop' as const,

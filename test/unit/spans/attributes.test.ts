@@ -19,6 +19,7 @@ describe('the attribute table', () => {
     const folder = new URL('../../../src/spans/', import.meta.url);
     const code = [
       'hop-attributes.ts',
+      'header-diff.ts',
       'http.ts',
       'rpc.ts',
       'tls.ts',

@@ -4,7 +4,7 @@ import { HEADERS, parseHead } from '../../../../src/receiver/http1/head.ts';
 import { createRandom } from '../../../harness/random.ts';
 
 const parse = (text: string) => parseHead(Buffer.from(text, 'latin1'));
-const NOTHING = { method: '', path: '', authority: '', version: '', headers: {} };
+const NOTHING = { method: '', path: '', authority: '', version: '', headers: {}, fields: [] };
 
 describe('the first line', () => {
   const cases: [string, Partial<ReturnType<typeof parse>>][] = [

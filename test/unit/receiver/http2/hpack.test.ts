@@ -17,7 +17,9 @@ import {
 import { readByNode } from '../../../harness/node-http2.ts';
 import { createRandom } from '../../../harness/random.ts';
 
-const NOTHING = { method: '', path: '', authority: '', statusCode: 0, headers: {}, incomplete: false };
+const NOTHING = {
+  ...{ method: '', path: '', authority: '', statusCode: 0, headers: {}, fields: [], incomplete: false },
+};
 const LISTED = [...HEADERS];
 const HOSTILE_SESSIONS = 1000;
 const FUZZ_CASES = 20_000;
