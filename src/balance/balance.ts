@@ -177,11 +177,12 @@ export function createBalance(onWindow: (window: BalanceWindow) => void = () => 
       const { downstream: d, upstream: u } = hop;
       const proxy = hop.proxy?.serviceName ?? String(tgidOf(hop));
       const listener = listenerOf(proxy, d?.localPort ?? 0);
-      const connection = d && isRequest(d) ? countDownstream(d, listener) : undefined;
+      const carries = (side: Side): boolean => hop.kind === 'exchange' && isRequest(side);
+      const connection = d && carries(d) ? countDownstream(d, listener) : undefined;
       for (const side of upstreamSides(hop)) {
         const upstream = upstreamOf(listener, side);
         upstream.lastNs = nowNs;
-        if (!isRequest(side)) continue;
+        if (!carries(side)) continue;
         count(upstream);
         if (!d) count(listener);
         if (side !== u || !connection || hop.pairing !== 'buffer' || !isStream(side)) continue;
@@ -201,8 +202,8 @@ export function createBalance(onWindow: (window: BalanceWindow) => void = () => 
 }
 
 /** Upstream connections that were established for a hop, and what they carried. */
-function upstreamSides({ attempts, upstream }: Hop): Side[] {
-  const sides: Side[] = upstream ? [...attempts, upstream] : [...attempts];
+function upstreamSides({ attempts, tries = [], mirrors = [], upstream }: Hop): Side[] {
+  const sides: Side[] = [...attempts, ...tries, ...mirrors, ...(upstream ? [upstream] : [])];
   return sides.filter((side) => side.establishedNs > 0 || hasExchange(side));
 }
 

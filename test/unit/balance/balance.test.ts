@@ -104,11 +104,29 @@ describe('balance counts', () => {
     );
   });
 
+  it('every request that one led to upstream, tries and copies among them', () => {
+    const balance = createBalance();
+    const [hop] = hopsOf({ ...HEAVY, requests: 1, pairing: 'content' });
+    const [other] = hopsOf({ ...HEAVY, requests: 1, upstreamPort: 9002 });
+    assert.ok(hop && other?.upstream);
+    balance.add({ ...hop, tries: [other.upstream], mirrors: [other.upstream] });
+    const [listener] = balance.listeners();
+    assert.equal(listener?.total, 1);
+    assert.deepEqual(
+      [...(listener?.upstreams.values() ?? [])].map(({ name, total }) => [name, total]),
+      [
+        ['127.0.0.1:9002', 2],
+        ['127.0.0.1:9001', 1],
+      ],
+    );
+  });
+
   it('no connection that carried nothing, and no answer without a request', () => {
     const balance = createBalance();
     const [hop] = hopsOf({ ...HEAVY, requests: 1 });
     assert.ok(hop?.downstream && hop.upstream);
     balance.add(hopOf({ downstream: downstreamRecord(), proxy: PROXY }));
+    balance.add({ ...hop, kind: 'connection' });
     balance.add({
       ...hop,
       downstream: { ...hop.downstream, http: {} },
