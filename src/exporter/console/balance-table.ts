@@ -30,7 +30,11 @@ export function balanceTable(
       const { proxy, port } = listener;
       const name = `${escapeControl(proxy)}  ${port ? `:${port}` : 'requests that stand apart'}`;
       const upstreams = rowsOf([...listener.upstreams.values()], of, ({ name }) => `→ ${name}`);
-      const connections = rowsOf([...listener.connections], of, ({ client }) => `← ${client}`);
+      const connections = rowsOf(
+        [...listener.connections].filter((connection) => connection[of] > 0),
+        of,
+        ({ client }) => `← ${client}`,
+      );
       const { others } = listener;
       if (of === 'total' && others.requests > 0) {
         connections.push({ name: '← connections before', requests: others.requests });
@@ -52,8 +56,7 @@ function rowsOf<T extends { window: number; total: number }>(
   of: 'window' | 'total',
   nameOf: (counted: T) => string,
 ): Row[] {
-  const used = counts.filter((counted) => counted[of] > 0 || of === 'window');
-  const sorted = used.toSorted((a, b) => b[of] - a[of]);
+  const sorted = counts.toSorted((a, b) => b[of] - a[of]);
   const rows = sorted.slice(0, MAX_ROWS).map((counted) => ({ name: nameOf(counted), requests: counted[of] }));
   const rest = sorted.slice(MAX_ROWS);
   if (rest.length > 0) {

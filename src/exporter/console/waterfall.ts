@@ -189,9 +189,9 @@ function layOut(rows: readonly Row[], width: number, paint: Paint): string[] {
 }
 
 /** Below the name of the proxy, where there may be several in the trace. */
-function changesOf({ span, children }: TreeNode, isOnly: boolean): string[] {
+function changesOf({ span, children }: TreeNode, isOnly: boolean, width: number): string[] {
   const upstream = children.find((child) => child.span.kind === 'CLIENT')?.span;
-  const lines = diffLines(span, upstream);
+  const lines = diffLines(span, upstream, width);
   return lines.length === 0 || isOnly ? lines : [`  ${escapeControl(serviceOf(span))}`, ...lines];
 }
 
@@ -216,7 +216,7 @@ function traceLines(trace: readonly HopSpan[], { width, color }: WaterfallOption
     const { node, depth, parent } = next;
     if (node !== single) rows.push(spanRow(node, depth, parent, extent));
     rows.push(...eventRows(node.span, depth, extent));
-    changes.push(...changesOf(node, single !== undefined));
+    changes.push(...changesOf(node, single !== undefined, width));
     if (node.span.error) errors.add(escapeControl(node.span.error));
     const below = node.children.map((child) => ({ node: child, depth: depth + 1, parent: node.span }));
     stack.push(...below.reverse());
