@@ -98,6 +98,24 @@ describe('fields of a head', () => {
     assert.equal(cleanName('a\x1b[1m\u202eb ü'), 'a??1m?b??');
   });
 
+  test('of any bytes: nothing fails, nothing is larger than it may be', () => {
+    const random = createRandom(4);
+    const signs = [0x0d, 0x0a, 0x3a, 0x20];
+    const byte = (): number =>
+      random() < 0.3 ? (signs[Math.floor(random() * 4)] as number) : Math.floor(random() * 256);
+    for (let n = 0; n < 5000; n++) {
+      const first = n % 2 === 0 ? 'GET /a HTTP/1.1\r\n' : '';
+      const head = Buffer.concat([
+        bytes(first),
+        Uint8Array.from({ length: Math.floor(random() * 300) }, byte),
+      ]);
+      for (const { name, fingerprint } of parseHead(head, fingerprinter).fields) {
+        assert.ok(name.length <= 64 && /^(:path|[\x21-\x39\x3b-\x7e]+)$/.test(name), JSON.stringify(name));
+        assert.equal(fingerprint.length, 11);
+      }
+    }
+  });
+
   test('leave out lines that go on with the one before', () => {
     const head = bytes('GET / HTTP/1.1\r\nA: 1\r\n X: 2\r\n\tY: 3\r\nB: 4\r\n\r\n');
     assert.deepEqual(

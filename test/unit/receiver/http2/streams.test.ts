@@ -109,7 +109,16 @@ describe('a stream', () => {
     const answerHead = server.headers(1, OK);
     const trailers = server.headers(1, [['grpc-status', '5']], END_STREAM);
     const [request, answer, ...more] = server.send(answerHead, data(1, 100), trailers);
-    const common = { kind: 103, connection: 7, peer: 9, tid: 5, srttUs: 3, retransmits: 0, outOfOrder: 0 };
+    const common = {
+      fields: [],
+      kind: 103,
+      connection: 7,
+      peer: 9,
+      tid: 5,
+      srttUs: 3,
+      retransmits: 0,
+      outOfOrder: 0,
+    };
     assert.deepEqual(request, {
       ...{
         ...common,
