@@ -28,6 +28,13 @@ describe('what watch configures', () => {
     );
   });
 
+  test('--diff compares headers, which is off else', () => {
+    for (const diff of [true, false]) {
+      const { config } = watchConfig(diff ? { diff } : {}, {});
+      assert.equal(config.receivers[0]?.headerDiff, diff);
+    }
+  });
+
   test('flags are the targets, each as often as it was given', () => {
     const { config } = watchConfig({ executable: ['envoy', 'caddy'], pid: ['12'], listenPort: ['8000'] }, {});
     assert.deepEqual(config.receivers[0]?.targets, [
