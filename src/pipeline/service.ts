@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { type Balance, type BalanceWindow, createBalance } from '../balance/balance.ts';
-import { describePinned } from '../balance/pinned.ts';
+import { describePinned, isCertain } from '../balance/pinned.ts';
 import type { Config } from '../config/types.ts';
 import type { ExporterDeps } from '../exporter/create.ts';
 import type { ExporterStats } from '../exporter/exporter.ts';
@@ -99,5 +99,7 @@ export function createService(config: Config, deps: ServiceDeps): Service {
 }
 
 function warnOfPinned({ found }: BalanceWindow, log: Logger): void {
-  for (const pinned of found) log.warn({ proxy: pinned.proxy }, describePinned(pinned));
+  for (const pinned of found) {
+    log[isCertain(pinned) ? 'warn' : 'info']({ proxy: pinned.proxy }, describePinned(pinned));
+  }
 }

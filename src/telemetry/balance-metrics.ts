@@ -1,5 +1,6 @@
 import type { Attributes, Meter } from '@opentelemetry/api';
 import type { Balance, BalanceWindow, ListenerCount } from '../balance/balance.ts';
+import { isCertain } from '../balance/pinned.ts';
 
 export interface BalanceSources {
   readonly balance: Pick<Balance, 'listeners' | 'findings'>;
@@ -39,7 +40,7 @@ export function measureBalance(meter: Meter, { balance, onWindow }: BalanceSourc
       unit: '{connection}',
       description: 'Connections that were found to pin the requests of a listener to one upstream.',
     })
-    .addCallback((result) => result.observe(balance.findings().length));
+    .addCallback((result) => result.observe(balance.findings().filter(isCertain).length));
   const requests = meter.createHistogram('hopspan.connection.requests', {
     unit: '{request}',
     description: 'Requests of one downstream connection in ten seconds.',

@@ -1,5 +1,5 @@
 import type { ListenerCount } from '../../balance/balance.ts';
-import { describePinned, type Pinned } from '../../balance/pinned.ts';
+import { describePinned, isCertain, type Pinned } from '../../balance/pinned.ts';
 import { escapeControl } from '../../telemetry/escape.ts';
 import { createPaint, fit, padEnd, padStart } from './text.ts';
 import type { WaterfallOptions } from './waterfall.ts';
@@ -80,6 +80,9 @@ export function findingLines(
 ): string[] {
   const paint = createPaint(color);
   return findings.map((pinned) =>
-    paint('red', `! ${escapeControl(pinned.proxy)}: ${escapeControl(describePinned(pinned))}`),
+    paint(
+      isCertain(pinned) ? 'red' : 'yellow',
+      `! ${escapeControl(pinned.proxy)}: ${escapeControl(describePinned(pinned))}`,
+    ),
   );
 }

@@ -8,7 +8,7 @@ import {
   MAX_UPSTREAMS,
   WINDOW_NS,
 } from '../../../src/balance/balance.ts';
-import { describePinned, MIN_REQUESTS } from '../../../src/balance/pinned.ts';
+import { describePinned, isCertain, MIN_REQUESTS } from '../../../src/balance/pinned.ts';
 import type { Hop } from '../../../src/correlate/hop.ts';
 import type { Side } from '../../../src/correlate/side.ts';
 import { SIDE_FLAGS } from '../../../src/records.gen.ts';
@@ -210,7 +210,6 @@ describe('a connection that pins the requests', () => {
     })),
     'requests that stand apart': [HEAVY, ...LIGHT].map((each) => ({ ...each, pairing: 'none' })),
     'a single upstream': [HEAVY, ...LIGHT].map((each) => ({ ...each, upstreamPort: 9001 })),
-    'one connection to one upstream': [HEAVY],
     'few requests': [{ ...HEAVY, requests: MIN_REQUESTS - 30 }, ...LIGHT],
     'HTTP/1, whose connections carry one request at a time': [HEAVY, ...LIGHT].map((each) => ({
       ...each,
@@ -224,11 +223,18 @@ describe('a connection that pins the requests', () => {
       ...LIGHT,
       { ...HEAVY, establishedMs: 5000, atMs: 6000 },
     ],
-    'another listener with other upstreams': [
-      HEAVY,
-      { connection: 2, upstreamPort: 9002, requests: 10, listenPort: 8001 },
-    ],
   };
+  it('is only suspected while it is alone: nobody knows of other upstreams', () => {
+    const elsewhere = { connection: 2, upstreamPort: 9002, requests: 10, listenPort: 8001 };
+    const [suspect, ...others] = windowOf(HEAVY, elsewhere).balance.findings();
+    assert.deepEqual(others, []);
+    assert.ok(suspect && !isCertain(suspect));
+    assert.equal(
+      describePinned(suspect),
+      'all 500 requests to :8000 come over one HTTP/2 connection, from 127.0.0.1:40001, and so go to 127.0.0.1:9001 alone: the proxy balances connections, not requests, and other upstreams, if there are any, get none',
+    );
+  });
+
   for (const [name, traffic] of Object.entries(innocent)) {
     it(`is not seen in ${name}`, () => {
       assert.deepEqual(windowOf(...traffic).balance.findings(), []);
