@@ -36,6 +36,7 @@ export function buildEbpf(
     ringBufferBytes: parsed.ring_buffer_bytes,
     maxHeadBytes: parsed.max_head_bytes,
     turns: parsed.turns,
+    queryStrings: parsed.query_strings,
     headerDiff: parsed.header_diff,
     idleTimeoutMs: parsed.idle_timeout,
     phaseFloorNs: parsed.phase_floor,

@@ -75,6 +75,12 @@ const EBPF = section({
     'auto',
     'Pair by turns of the event loop what ends or begins TLS; `auto`: count them in such processes only.',
   ),
+  query_strings: optional(
+    booleanRule(),
+    false,
+    'false',
+    'Keeps the query strings of HTTP requests, which may hold secrets: `url.query`, and in `url.full`.',
+  ),
   header_diff: optional(
     booleanRule(),
     false,

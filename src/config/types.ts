@@ -32,6 +32,7 @@ export interface EbpfReceiverConfig {
   /** Whether turns of event loops are counted where pairing needs them. */
   readonly turns: 'auto' | 'off';
   /** Names of headers that the proxy changed, on the spans. */
+  readonly queryStrings: boolean;
   readonly headerDiff: boolean;
   readonly idleTimeoutMs: number;
   /** Phases that last less than this many nanoseconds get no span of their own. */

@@ -90,11 +90,14 @@ export function createEbpfReceiver(
   const clock = createClock();
   const quiet = createQuietExchanges();
   const targets = config.targets.map(withRealPath);
-  const fingerprinter = config.headerDiff ? createFingerprinter() : undefined;
-  const messages = createMessages(fingerprinter);
+  const heads = {
+    fingerprinter: config.headerDiff ? createFingerprinter() : undefined,
+    queryStrings: config.queryStrings,
+  };
+  const messages = createMessages(heads);
   const hellos = createHellos();
   /* Twice: of those that have ended the last record may still be in the ring. */
-  const streams = createStreams(2 * config.maxConnections, fingerprinter);
+  const streams = createStreams(2 * config.maxConnections, heads);
   const watched = new Map<number, WatchedProcess>();
   const unreadable: ProcessName[] = [];
   let probes: Probes | undefined;

@@ -77,8 +77,17 @@ export const ATTRIBUTES = {
     meaning: 'The how manieth repetition of the request this is, where the proxy tried again.',
   },
   'url.path': { on: ['hop'], type: 'string', meaning: 'Without the query string.' },
+  'url.query': {
+    on: ['hop'],
+    type: 'string',
+    meaning: 'Only with `query_strings`; values of known signatures are `REDACTED`.',
+  },
   'url.scheme': { on: ['hop'], type: 'string', meaning: '`http`, or `https` where TLS ends at the proxy.' },
-  'url.full': { on: ['upstream'], type: 'string', meaning: 'Without the query string.' },
+  'url.full': {
+    on: ['upstream'],
+    type: 'string',
+    meaning: 'Without the query string, unless `query_strings` is on.',
+  },
   'user_agent.original': { on: ['hop', 'upstream'], type: 'string', meaning: 'The `User-Agent` header.' },
   'tls.protocol.name': { on: ['hop', 'upstream'], type: 'string', meaning: '`tls`, where it is.' },
   'tls.protocol.version': {

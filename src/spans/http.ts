@@ -61,6 +61,7 @@ export function fillHttpServer(bag: Bag, side: Side): void {
     fillGrpc(bag, side, false);
   } else if (request) {
     if (request.path) bag['url.path'] = request.path;
+    if (request.query) bag['url.query'] = request.query;
     bag['url.scheme'] = schemeOf(side);
   }
   fillErrorType(bag, statusOf(side) >= 500, side);
@@ -72,8 +73,10 @@ export function fillHttpClient(bag: Bag, side: Side): void {
   fillHttp(bag, side);
   const { request } = side.http;
   if (isGrpc(side)) fillGrpc(bag, side, true);
-  else if (request?.path && request.authority)
-    bag['url.full'] = `${schemeOf(side)}://${request.authority}${request.path}`;
+  else if (request?.path && request.authority) {
+    const query = request.query && `?${request.query}`;
+    bag['url.full'] = `${schemeOf(side)}://${request.authority}${request.path}${query}`;
+  }
   fillErrorType(bag, statusOf(side) >= 400, side);
 }
 

@@ -73,7 +73,7 @@ export function makeHttpMessage(fields: Partial<HttpMessageRecord> = {}): HttpMe
       resetNs: 0,
     },
     ...{ firstTurn: 0, lastTurn: 0 },
-    ...{ method: 'GET', path: '/', authority: 'service.test:80', version: '1.1', statusCode: 0 },
+    ...{ method: 'GET', path: '/', query: '', authority: 'service.test:80', version: '1.1', statusCode: 0 },
     headers: { 'user-agent': 'harness', host: 'service.test:80' },
     fields: [{ name: 'Host', fingerprint: 'abcdefghijk' }],
     ...fields,

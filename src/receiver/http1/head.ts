@@ -35,6 +35,8 @@ export interface Head {
   readonly method: string;
   /** Without the query string, which may hold secrets. */
   readonly path: string;
+  /** Without its question mark; empty unless asked for. */
+  readonly query: string;
   /** `Host`, or the authority of an absolute or authority-form target. */
   readonly authority: string;
   /** "1.0" or "1.1" */
@@ -44,13 +46,25 @@ export interface Head {
   readonly fields: readonly HeaderField[];
 }
 
-const NOTHING: Head = { method: '', path: '', authority: '', version: '', headers: {}, fields: NO_FIELDS };
+/** What is kept of heads beside the listed fields. */
+export interface HeadOptions {
+  /** Keeps the names of all fields. */
+  readonly fingerprinter?: Fingerprinter | undefined;
+  readonly queryStrings?: boolean;
+}
 
-/**
- * Reads a head (RFC 9112, sections 3 to 5) as far as it goes: a cut one gives what its whole lines say; its fields only
- * with a fingerprinter.
- */
-export function parseHead(bytes: Uint8Array, fingerprinter?: Fingerprinter): Head {
+const NOTHING: Head = {
+  method: '',
+  path: '',
+  query: '',
+  authority: '',
+  version: '',
+  headers: {},
+  fields: NO_FIELDS,
+};
+
+/** Reads a head (RFC 9112, sections 3 to 5) as far as it goes: a cut one gives what its whole lines say. */
+export function parseHead(bytes: Uint8Array, { fingerprinter, queryStrings }: HeadOptions = {}): Head {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
   const firstEnd = text.indexOf('\n');
   if (firstEnd < 0) return NOTHING;
@@ -65,10 +79,24 @@ export function parseHead(bytes: Uint8Array, fingerprinter?: Fingerprinter): Hea
     collector.add(TARGET, fingerprinter.of(TARGET, latin1(withoutQuery(target).slice(0, MAX_PATH_BYTES))));
   }
   const fields = fieldsOf(collector);
-  return { ...NOTHING, method, version, headers, fields, ...parseTarget(method, target, headers.host ?? '') };
+  const query = queryStrings ? queryOf(target) : '';
+  return {
+    ...{ method, version, headers, fields, query },
+    ...parseTarget(method, target, headers.host ?? ''),
+  };
 }
 
-const withoutQuery = (target: string): string => target.replace(/[?#].*$/s, '');
+/** A request target without query string and fragment. */
+export const withoutQuery = (target: string): string => target.replace(/[?#].*$/s, '');
+/** Parameters that sign a request: their values are not kept (semantic conventions, `url.query`). */
+const SECRET_PARAMETERS = /(^|&)(AWSAccessKeyId|Signature|sig|X-Goog-Signature)=[^&]*/gi;
+
+/** The query string of a request target (RFC 3986, section 3.4), without what is known to be secret. */
+export function queryOf(target: string): string {
+  const query = /^[^?#]*\?([^#]*)/.exec(target)?.[1] ?? '';
+  return query.slice(0, MAX_PATH_BYTES).replace(SECRET_PARAMETERS, '$1$2=REDACTED');
+}
+
 const latin1 = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 const fieldsOf = (collector: FieldCollector | undefined): readonly HeaderField[] =>
   collector?.fields() ?? NO_FIELDS;

@@ -7,9 +7,8 @@ import {
   SIDE_FLAGS,
   type SideRecord,
 } from '../../records.gen.ts';
-import type { Fingerprinter } from '../header-fields.ts';
 import { type HttpMessageRecord, RECEIVER_KIND } from '../kernel-record.ts';
-import { type Head, parseHead } from './head.ts';
+import { type Head, type HeadOptions, parseHead } from './head.ts';
 
 /** A message of which parts have come. */
 interface Unfinished {
@@ -27,8 +26,7 @@ export interface Messages {
   flush(): HttpMessageRecord[];
 }
 
-/** With a fingerprinter their fields are kept, too. */
-export function createMessages(fingerprinter?: Fingerprinter): Messages {
+export function createMessages(options?: HeadOptions): Messages {
   /** By connection: requests, answers. */
   const partials = new Map<number, [Unfinished | undefined, Unfinished | undefined]>();
 
@@ -41,10 +39,7 @@ export function createMessages(fingerprinter?: Fingerprinter): Messages {
       const both = partials.get(record.connection);
       const begun = both?.[direction];
       if (!begun && over) {
-        return toRecord(
-          record,
-          parseHead(memory.u8.subarray(start, start + record.headBytes), fingerprinter),
-        );
+        return toRecord(record, parseHead(memory.u8.subarray(start, start + record.headBytes), options));
       }
       const partial = begun ?? { last: record, fragments: [] };
       partial.last = record;
@@ -52,7 +47,7 @@ export function createMessages(fingerprinter?: Fingerprinter): Messages {
       if (over) {
         if (both) both[direction] = undefined;
         if (both && !both[1 - direction]) partials.delete(record.connection);
-        return finish(partial, fingerprinter);
+        return finish(partial, options);
       }
       if (both) both[direction] = partial;
       else partials.set(record.connection, direction === 0 ? [partial, undefined] : [undefined, partial]);
@@ -63,18 +58,18 @@ export function createMessages(fingerprinter?: Fingerprinter): Messages {
       const both = ended ? partials.get(side.connection) : undefined;
       if (!both) return [];
       partials.delete(side.connection);
-      return both.filter((partial) => partial !== undefined).map((partial) => finish(partial, fingerprinter));
+      return both.filter((partial) => partial !== undefined).map((partial) => finish(partial, options));
     },
     flush() {
       const left = [...partials.values()].flat().filter((partial) => partial !== undefined);
       partials.clear();
-      return left.map((partial) => finish(partial, fingerprinter));
+      return left.map((partial) => finish(partial, options));
     },
   };
 }
 
-function finish({ last, fragments }: Unfinished, fingerprinter?: Fingerprinter): HttpMessageRecord {
-  return toRecord(last, parseHead(Buffer.concat(fragments), fingerprinter));
+function finish({ last, fragments }: Unfinished, options?: HeadOptions): HttpMessageRecord {
+  return toRecord(last, parseHead(Buffer.concat(fragments), options));
 }
 
 function toRecord({ kind: _, headBytes: __, ...record }: MessageRecord, head: Head): HttpMessageRecord {

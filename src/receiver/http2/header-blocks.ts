@@ -1,5 +1,5 @@
 import { FRAME_MARKS } from '../../records.gen.ts';
-import type { Fingerprinter } from '../header-fields.ts';
+import type { HeadOptions } from '../http1/head.ts';
 import { FRAME_FLAGS, FRAME_TYPE, type FramePart } from './frame.ts';
 import { createHpackDecoder, type HeaderBlock } from './hpack.ts';
 
@@ -20,8 +20,8 @@ export interface HeaderBlocks {
   forget(): void;
 }
 
-export function createHeaderBlocks(fingerprinter?: Fingerprinter): HeaderBlocks {
-  const decoder = createHpackDecoder(fingerprinter);
+export function createHeaderBlocks(options?: HeadOptions): HeaderBlocks {
+  const decoder = createHpackDecoder(options);
   let open: number | undefined;
   let isCut = false;
   let bytes: Uint8Array = NO_BYTES;

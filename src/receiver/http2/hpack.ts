@@ -2,7 +2,6 @@ import {
   cleanName,
   createFieldCollector,
   type FieldCollector,
-  type Fingerprinter,
   type Fingerprints,
   type HeaderField,
   HOST,
@@ -10,7 +9,14 @@ import {
   NO_FIELDS,
   TARGET,
 } from '../header-fields.ts';
-import { HEADERS, MAX_PATH_BYTES, MAX_VALUE_BYTES } from '../http1/head.ts';
+import {
+  HEADERS,
+  type HeadOptions,
+  MAX_PATH_BYTES,
+  MAX_VALUE_BYTES,
+  queryOf,
+  withoutQuery,
+} from '../http1/head.ts';
 import { decodeHuffman, longestDecoded } from './huffman.ts';
 import { STATIC_TABLE } from './static-table.ts';
 
@@ -40,6 +46,8 @@ export interface HeaderBlock {
   method: string;
   /** Without the query string, which may hold secrets. */
   path: string;
+  /** Without its question mark; empty unless asked for. */
+  query: string;
   authority: string;
   /** 0 where there is none. */
   statusCode: number;
@@ -128,12 +136,12 @@ function isInScratch(octets: Uint8Array): boolean {
 }
 
 /** What is kept of the value of so many bytes in `scratch`; what is not is never made a string. */
-function valueInScratch(name: string, bytes: number): string {
+function valueInScratch(name: string, bytes: number, queryStrings: boolean): string {
   let start = 0;
   let end = bytes;
   if (name === PATH) {
     end = 0;
-    while (end < bytes && scratch[end] !== QUESTION_MARK && scratch[end] !== HASH) end++;
+    while (end < bytes && (queryStrings || scratch[end] !== QUESTION_MARK) && scratch[end] !== HASH) end++;
   } else if (name === AUTHORITY && bytes > 0) {
     start = scratch.lastIndexOf(AT_SIGN, bytes - 1) + 1; // behind user and password, which must not be there
   }
@@ -144,6 +152,7 @@ function valueInScratch(name: string, bytes: number): string {
 const emptyBlock = (incomplete: boolean): HeaderBlock => ({
   method: '',
   path: '',
+  query: '',
   authority: '',
   statusCode: 0,
   headers: {},
@@ -151,8 +160,7 @@ const emptyBlock = (incomplete: boolean): HeaderBlock => ({
   incomplete,
 });
 
-/** With a fingerprinter the fields of each block are kept, too. */
-export function createHpackDecoder(fingerprinter?: Fingerprinter): HpackDecoder {
+export function createHpackDecoder({ fingerprinter, queryStrings = false }: HeadOptions = {}): HpackDecoder {
   /** The newest is the last; those before `oldest` are evicted. */
   let entries: (Entry | undefined)[] = [];
   let oldest = 0;
@@ -265,7 +273,7 @@ export function createHpackDecoder(fingerprinter?: Fingerprinter): HpackDecoder 
     if (isWrong) return;
     const valueBytes = readString(name.listed || isAsked ? 'scratch' : 'nowhere');
     if (isWrong) return;
-    const value = name.listed ? valueInScratch(name.listed, valueBytes) : '';
+    const value = name.listed ? valueInScratch(name.listed, valueBytes, queryStrings) : '';
     const fingerprints = fingerprintScratch(name, value, valueBytes);
     keep(name, value);
     collect(name, fingerprints);
@@ -276,7 +284,8 @@ export function createHpackDecoder(fingerprinter?: Fingerprinter): HpackDecoder 
 
   function fingerprintScratch(name: Name, value: string, bytes: number): Fingerprints | undefined {
     if (!fingerprinter || name.isUnknown) return undefined;
-    const octets = name.listed === PATH ? Buffer.from(value, 'latin1') : scratch.subarray(0, bytes);
+    const octets =
+      name.listed === PATH ? Buffer.from(withoutQuery(value), 'latin1') : scratch.subarray(0, bytes);
     return fingerprinter.of(name.shown, octets);
   }
 
@@ -305,7 +314,9 @@ export function createHpackDecoder(fingerprinter?: Fingerprinter): HpackDecoder 
         block.method ||= value;
         return;
       case PATH:
-        block.path ||= value;
+        if (block.path) return;
+        block.path = queryStrings ? withoutQuery(value) : value;
+        if (queryStrings) block.query = queryOf(value);
         return;
       case AUTHORITY:
         block.authority ||= value;

@@ -10,7 +10,8 @@ import {
   SIDE_FLAGS,
   type SideRecord,
 } from '../../records.gen.ts';
-import { type Fingerprinter, NO_FIELDS } from '../header-fields.ts';
+import { NO_FIELDS } from '../header-fields.ts';
+import type { HeadOptions } from '../http1/head.ts';
 import { type HttpMessageRecord, RECEIVER_KIND } from '../kernel-record.ts';
 import {
   FRAME_FLAGS,
@@ -94,7 +95,7 @@ export interface Streams {
  * At most `maxConnections` are remembered; the oldest is given up for a newer one. With a fingerprinter the fields of
  * heads are kept, too.
  */
-export function createStreams(maxConnections = MAX_CONNECTIONS, fingerprinter?: Fingerprinter): Streams {
+export function createStreams(maxConnections = MAX_CONNECTIONS, options?: HeadOptions): Streams {
   const connections = new Map<number, Connection>();
   const part: FramePart = { length: 0, stream: 0, type: 0, flags: 0, marks: 0, start: 0, end: 0 };
   let given: HttpMessageRecord[] = [];
@@ -102,7 +103,7 @@ export function createStreams(maxConnections = MAX_CONNECTIONS, fingerprinter?: 
   function connectionOf(id: number): Connection {
     const known = connections.get(id);
     if (known) return known;
-    const connection = createConnection(id, fingerprinter);
+    const connection = createConnection(id, options);
     if (connections.size >= maxConnections) {
       for (const oldest of connections.values()) {
         giveAll(oldest);
@@ -355,16 +356,17 @@ function readHead(message: Unfinished, block: HeaderBlock): void {
   }
   record.method = block.method;
   record.path = block.path;
+  record.query = block.query;
   record.authority = block.authority;
 }
 
 const isInterim = (statusCode: number): boolean => statusCode >= 100 && statusCode < 200;
 
-function createConnection(id: number, fingerprinter?: Fingerprinter): Connection {
+function createConnection(id: number, options?: HeadOptions): Connection {
   return {
     id,
-    requests: createDirection(false, fingerprinter),
-    answers: createDirection(true, fingerprinter),
+    requests: createDirection(false, options),
+    answers: createDirection(true, options),
     streams: new Map(),
     count: 0,
     first: Number.POSITIVE_INFINITY,
@@ -373,11 +375,11 @@ function createConnection(id: number, fingerprinter?: Fingerprinter): Connection
   };
 }
 
-function createDirection(isAnswer: boolean, fingerprinter?: Fingerprinter): Direction {
+function createDirection(isAnswer: boolean, options?: HeadOptions): Direction {
   return {
     isAnswer,
     number: 0,
-    blocks: createHeaderBlocks(fingerprinter),
+    blocks: createHeaderBlocks(options),
     type: undefined,
     stream: 0,
     code: 0,
@@ -419,6 +421,7 @@ function createMessage(record: FramesRecord, stream: number, number: number): Un
       resetNs: 0,
       method: '',
       path: '',
+      query: '',
       authority: '',
       version: '2',
       headers: {},

@@ -50,6 +50,7 @@ test('the documented shape, every default filled in', () => {
         ringBufferBytes: 16_777_216,
         maxHeadBytes: 8192,
         turns: 'auto',
+        queryStrings: false,
         headerDiff: false,
         idleTimeoutMs: 5_000,
         phaseFloorNs: 0,

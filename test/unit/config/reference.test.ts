@@ -54,6 +54,7 @@ test('defaults in the reference are the defaults of an empty component', () => {
     'receivers.ebpf.ring_buffer_bytes': String(receiver.ringBufferBytes),
     'receivers.ebpf.max_head_bytes': String(receiver.maxHeadBytes),
     'receivers.ebpf.turns': receiver.turns,
+    'receivers.ebpf.query_strings': String(receiver.queryStrings),
     'receivers.ebpf.header_diff': String(receiver.headerDiff),
     'receivers.ebpf.idle_timeout': `${receiver.idleTimeoutMs / 1000}s`,
     'receivers.ebpf.phase_floor': `${receiver.phaseFloorNs}s`,

@@ -39,6 +39,7 @@ function findingsOf(
     ringBufferBytes: 65_536,
     maxHeadBytes: 8192,
     turns: 'auto' as const,
+    queryStrings: false,
     headerDiff: false,
     idleTimeoutMs: 1,
     phaseFloorNs: 0,

@@ -35,7 +35,7 @@ const receiver = (name: string): EbpfReceiverConfig => ({
     idleTimeoutMs: 1000,
     phaseFloorNs: 0,
   },
-  ...{ unsampled: 'drop', headerDiff: false },
+  ...{ unsampled: 'drop', queryStrings: false, headerDiff: false },
 });
 const file = (name: string, path = pathOf(name)): FileExporterConfig => ({ type: 'file', name, path });
 

@@ -16,7 +16,7 @@ const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 
 function http1(first: string, fields: readonly Field[]): readonly HeaderField[] {
   const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('');
-  return parseHead(bytes(`${first}\r\n${lines}\r\n`), fingerprinter).fields;
+  return parseHead(bytes(`${first}\r\n${lines}\r\n`), { fingerprinter }).fields;
 }
 
 const byName = (fields: readonly HeaderField[]): Record<string, string> =>
@@ -109,7 +109,7 @@ describe('fields of a head', () => {
         bytes(first),
         Uint8Array.from({ length: Math.floor(random() * 300) }, byte),
       ]);
-      for (const { name, fingerprint } of parseHead(head, fingerprinter).fields) {
+      for (const { name, fingerprint } of parseHead(head, { fingerprinter }).fields) {
         assert.ok(name.length <= 64 && /^(:path|[\x21-\x39\x3b-\x7e]+)$/.test(name), JSON.stringify(name));
         assert.equal(fingerprint.length, 11);
       }
@@ -119,7 +119,7 @@ describe('fields of a head', () => {
   test('leave out lines that go on with the one before', () => {
     const head = bytes('GET / HTTP/1.1\r\nA: 1\r\n X: 2\r\n\tY: 3\r\nB: 4\r\n\r\n');
     assert.deepEqual(
-      parseHead(head, fingerprinter).fields.map(({ name }) => name),
+      parseHead(head, { fingerprinter }).fields.map(({ name }) => name),
       ['A', 'B', ':path'],
     );
   });
@@ -133,7 +133,7 @@ describe('fields of HTTP/2', () => {
     const values = ['gzip, deflate', '/', 'GET', '', 'a=1; b=2', 'a=1', 'x'.repeat(300), '/a?q'];
     for (let session = 0; session < 100; session++) {
       const encoder = createHpackEncoder(random, 400);
-      const decoder = createHpackDecoder(fingerprinter);
+      const decoder = createHpackDecoder({ fingerprinter });
       const plain = createHpackDecoder();
       for (let n = 0; n < 20; n++) {
         const used = new Set<string>();
@@ -159,7 +159,7 @@ describe('fields of HTTP/2', () => {
     ];
     const encoder = createHpackEncoder(createRandom(1));
     const block = encoder.block([[':method', 'GET'], [':authority', 'a.test'], [':path', '/a'], ...fields]);
-    const found = createHpackDecoder(fingerprinter).decode(block, 0, block.length).fields;
+    const found = createHpackDecoder({ fingerprinter }).decode(block, 0, block.length).fields;
     const one = http1('GET /a HTTP/1.1', [
       ['Host', 'a.test'],
       ['X-Id', '1'],
@@ -170,9 +170,9 @@ describe('fields of HTTP/2', () => {
 
   test('of any bytes: nothing fails, no block is larger than it may be', () => {
     const random = createRandom(3);
-    let decoder = createHpackDecoder(fingerprinter);
+    let decoder = createHpackDecoder({ fingerprinter });
     for (let n = 0; n < 5000; n++) {
-      if (n % 100 === 0) decoder = createHpackDecoder(fingerprinter);
+      if (n % 100 === 0) decoder = createHpackDecoder({ fingerprinter });
       const block = Uint8Array.from({ length: Math.floor(random() * 200) }, () => Math.floor(random() * 256));
       const { fields } = decoder.decode(block, 0, block.length);
       assert.ok(fields.length <= 128);

@@ -15,7 +15,7 @@ const NO_CHANGE = { added: [], removed: [], recased: [], rewritten: [], path: fa
 
 function message(lines: string, more: Partial<HttpMessageRecord> = {}): HttpMessageRecord {
   const head = lines.replaceAll('\n', '\r\n');
-  return makeHttpMessage({ ...parseHead(Buffer.from(`${head}\r\n\r\n`), fingerprinter), ...more });
+  return makeHttpMessage({ ...parseHead(Buffer.from(`${head}\r\n\r\n`), { fingerprinter }), ...more });
 }
 
 const BEFORE = 'GET /a HTTP/1.1\nHost: a.test\nX-Secret: 1\nx-id: 2\nVia: 3';

@@ -46,6 +46,13 @@ function spansOf({
 }
 
 describe('names and attributes', () => {
+  test('of a query string, where it was asked for', () => {
+    const [hop, upstream] = spansOf({ request: { path: '/a', query: 'b=1', authority: 'a.test' } });
+    assert.equal(hop?.attributes['url.query'], 'b=1');
+    assert.equal(hop?.attributes['url.path'], '/a');
+    assert.equal(upstream?.attributes['url.full'], 'http://a.test/a?b=1');
+  });
+
   test('of a request as the semantic conventions have them', () => {
     const [hop, upstream] = spansOf({
       request: {

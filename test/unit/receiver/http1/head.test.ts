@@ -4,7 +4,7 @@ import { HEADERS, parseHead } from '../../../../src/receiver/http1/head.ts';
 import { createRandom } from '../../../harness/random.ts';
 
 const parse = (text: string) => parseHead(Buffer.from(text, 'latin1'));
-const NOTHING = { method: '', path: '', authority: '', version: '', headers: {}, fields: [] };
+const NOTHING = { method: '', path: '', query: '', authority: '', version: '', headers: {}, fields: [] };
 
 describe('the first line', () => {
   const cases: [string, Partial<ReturnType<typeof parse>>][] = [
@@ -26,6 +26,24 @@ describe('the first line', () => {
   for (const [text, expected] of cases) {
     test(JSON.stringify(text), () => assert.deepEqual(parse(text), { ...NOTHING, ...expected }));
   }
+});
+
+describe('the query string, where it is asked for', () => {
+  const queryOf = (target: string): string =>
+    parseHead(Buffer.from(`GET ${target} HTTP/1.1\r\n`), { queryStrings: true }).query;
+
+  test('is what stands between ? and #', () => {
+    assert.equal(queryOf('/a?b=1&c#d'), 'b=1&c');
+    assert.equal(queryOf('http://a.test/x?y'), 'y');
+    assert.equal(queryOf('/a#b?c'), '');
+    assert.equal(queryOf('/a'), '');
+  });
+
+  test('has no signatures', () => {
+    assert.equal(queryOf('/a?x=1&Signature=abc&sig=d&y=2'), 'x=1&Signature=REDACTED&sig=REDACTED&y=2');
+  });
+
+  test('is bounded', () => assert.equal(queryOf(`/?${'x'.repeat(9000)}`).length, 2048));
 });
 
 describe('headers', () => {

@@ -18,7 +18,16 @@ import { readByNode } from '../../../harness/node-http2.ts';
 import { createRandom } from '../../../harness/random.ts';
 
 const NOTHING = {
-  ...{ method: '', path: '', authority: '', statusCode: 0, headers: {}, fields: [], incomplete: false },
+  ...{
+    method: '',
+    path: '',
+    query: '',
+    authority: '',
+    statusCode: 0,
+    headers: {},
+    fields: [],
+    incomplete: false,
+  },
 };
 const LISTED = [...HEADERS];
 const HOSTILE_SESSIONS = 1000;
@@ -117,6 +126,16 @@ describe('RFC 7541, appendix C', () => {
         assert.equal(decoder.tableBytes(), tableBytes);
       }
     });
+  }
+});
+
+test('the query string is kept where it is asked for, in later references to it as well', () => {
+  const decoder = createHpackDecoder({ queryStrings: true });
+  const path = Buffer.from('/a?b=1#c');
+  const literal = Buffer.concat([Buffer.from([0x44, path.length]), path]);
+  for (const block of [literal, Buffer.from([0xbe])]) {
+    const { path, query } = decoder.decode(block, 0, block.length);
+    assert.deepEqual([path, query], ['/a', 'b=1']);
   }
 });
 

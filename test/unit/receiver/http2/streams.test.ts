@@ -139,7 +139,7 @@ describe('a stream', () => {
         bodyBytes: 15,
         bytes: head.length + 9 + 15 + 9,
       },
-      ...{ method: 'GET', path: '/a', authority: 'a.test', headers: { 'x-request-id': 'r-1' } },
+      ...{ method: 'GET', path: '/a', query: '', authority: 'a.test', headers: { 'x-request-id': 'r-1' } },
     });
     assert.deepEqual(answer, {
       ...{
@@ -153,7 +153,13 @@ describe('a stream', () => {
         statusCode: 200,
       },
       ...{ arrivedNs: 99, firstNs: 100, lastNs: 300, operations: 3, bodyBytes: 100, version: '2' },
-      ...{ bytes: answerHead.length + 9 + 100 + trailers.length, method: '', path: '', authority: '' },
+      ...{
+        bytes: answerHead.length + 9 + 100 + trailers.length,
+        method: '',
+        path: '',
+        query: '',
+        authority: '',
+      },
       headers: { 'content-type': 'application/grpc', 'grpc-status': '5' },
     });
     assert.deepEqual([...more, ...streams.flush()], []);
