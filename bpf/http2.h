@@ -307,6 +307,8 @@ __noinline int scan_frames(struct hs_connection *connection, struct hs_buffers *
 		w->position = w->length;
 		add_frame(&scan, 0, 0);
 	}
+	if (f->state == HS_FRAME_PAYLOAD && is_told(f->type))
+		w->record.remaining = f->remaining;
 	if (w->broken) {
 		connection->protocol = HS_PROTOCOL_OPAQUE;
 		w->record.flags |= HS_FRAMES_BROKEN;
@@ -344,7 +346,8 @@ static __always_inline __u64 follow_frames(struct hs_connection *connection, str
 	w->record.peer = side->peer;
 	w->record.arrived_ns = arrived_ns;
 	w->record.time_ns = now_ns;
-	w->record.position = (written ? side->total_written : side->total_read) - bytes;
+	w->record.position = written ? side->total_written : side->total_read;
+	w->record.remaining = 0;
 	w->record.tid = (__u32)bpf_get_current_pid_tgid();
 	w->record.srtt_us = tp->srtt_us >> 3;
 	w->record.retransmits = tp->total_retrans;

@@ -200,7 +200,7 @@ struct hs_frames_record {
 	__u64 peer;
 	__u64 arrived_ns; /* read: the operation's first byte was in the receive queue */
 	__u64 time_ns;    /* of the read or write */
-	__u64 position;   /* payload bytes that this direction carried before this operation */
+	__u64 position;   /* payload bytes that this direction has carried, with this operation */
 	__u32 number;     /* of this record in its direction, from 1: a gap is a loss */
 	__u32 operation;  /* in this direction, from 1; parts of one operation have the same */
 	__u32 tid;
@@ -208,7 +208,7 @@ struct hs_frames_record {
 	__u32 retransmits;
 	__u32 out_of_order;
 	__u32 frames_bytes;
-	__u32 reserved;
+	__u32 remaining;  /* after the operation, of the payload of the last frame that is told of */
 };
 
 enum hs_hello_flags {

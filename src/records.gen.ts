@@ -203,7 +203,7 @@ export const FRAMES_RECORD = {
   retransmits: 64,
   outOfOrder: 68,
   framesBytes: 72,
-  reserved: 76,
+  remaining: 76,
 } as const;
 
 /** Byte offsets of struct hs_hello_record. */
@@ -490,6 +490,7 @@ export interface FramesRecord {
   retransmits: number;
   outOfOrder: number;
   framesBytes: number;
+  remaining: number;
 }
 
 /** Decodes the struct at byte `at`, a multiple of 8. */
@@ -510,6 +511,7 @@ export function readFramesRecord({ u32 }: RingMemory, at: number): FramesRecord 
     retransmits: u32[w + 16] as number,
     outOfOrder: u32[w + 17] as number,
     framesBytes: u32[w + 18] as number,
+    remaining: u32[w + 19] as number,
   };
 }
 

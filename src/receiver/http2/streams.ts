@@ -6,6 +6,7 @@ import {
   FRAMES_RECORD,
   type FramesRecord,
   MESSAGE_FLAGS,
+  ROLE,
   readFramesRecord,
   SIDE_FLAGS,
   type SideRecord,
@@ -55,6 +56,11 @@ interface Direction {
   /** The frame that has begun and is not over as far as is told: type and stream. */
   type: number | undefined;
   stream: number;
+  /** The message that its bytes were counted in, all of them with the first. */
+  counted: Unfinished | undefined;
+  /** What of its payload had not come when the direction had carried `position` bytes. */
+  remaining: number;
+  position: number;
   /** Its error code as far as it has come, and the bytes of it. */
   code: number;
   codeBytes: number;
@@ -121,6 +127,9 @@ export function createStreams(maxConnections = MAX_CONNECTIONS, options?: HeadOp
 
   function give(connection: Connection, stream: Stream): void {
     connection.streams.delete(stream.id);
+    for (const direction of [connection.requests, connection.answers]) {
+      if (direction.stream === stream.id) shorten(direction, direction.position);
+    }
     if (stream.answer) given.push(stream.answer.record);
     if (stream.request) given.push(stream.request.record);
   }
@@ -131,6 +140,7 @@ export function createStreams(maxConnections = MAX_CONNECTIONS, options?: HeadOp
     const ends = (part.marks & FRAME_MARKS.ENDS) !== 0;
     const continues = part.type === FRAME_TYPE.CONTINUATION;
     if (begins) {
+      direction.counted = undefined;
       const inBlock = continues ? part.stream : undefined;
       /* The end of a DATA frame is told only where it is the stream's. */
       const isUnfinished = direction.type !== undefined && direction.type !== FRAME_TYPE.DATA;
@@ -161,7 +171,7 @@ export function createStreams(maxConnections = MAX_CONNECTIONS, options?: HeadOp
     const stream = connection.streams.get(part.stream);
     const message = messageOf(stream, direction);
     if (!stream || !message || isOver(message)) return;
-    count(message, record);
+    count(direction, message, record);
     if (part.marks & FRAME_MARKS.BEGINS) message.record.bodyBytes += part.length;
     const isLast = part.marks & FRAME_MARKS.ENDS && part.flags & FRAME_FLAGS.END_STREAM;
     if (isLast) endMessage(connection, stream, message);
@@ -184,7 +194,7 @@ export function createStreams(maxConnections = MAX_CONNECTIONS, options?: HeadOp
     const stream = direction.isPromise ? undefined : connection.streams.get(part.stream);
     const message = messageOf(stream, direction);
     if (!stream || !message || isOver(message)) return;
-    count(message, record);
+    count(direction, message, record);
     if (!block) return;
     readHead(message, block);
     if (direction.endsStream) endMessage(connection, stream, message);
@@ -246,9 +256,11 @@ export function createStreams(maxConnections = MAX_CONNECTIONS, options?: HeadOp
   }
 
   /** What a part of a frame adds to its message; all bytes with the first, for it may be the only one that is told. */
-  function count(message: Unfinished, record: FramesRecord): void {
+  function count(direction: Direction, message: Unfinished, record: FramesRecord): void {
     takePart(message, record);
-    if (part.marks & FRAME_MARKS.BEGINS) message.record.bytes += FRAME_HEADER_BYTES + part.length;
+    if (!(part.marks & FRAME_MARKS.BEGINS)) return;
+    message.record.bytes += FRAME_HEADER_BYTES + part.length;
+    direction.counted = message;
   }
 
   function takePart(message: Unfinished, state: FramesRecord): void {
@@ -283,6 +295,8 @@ export function createStreams(maxConnections = MAX_CONNECTIONS, options?: HeadOp
       const isJoined = direction.number === 0 && record.flags & FRAMES_FLAGS.JOINED;
       if (!isNext || isJoined) lose(connection, direction);
       direction.number = record.number;
+      direction.position = record.position;
+      direction.remaining = 0;
       if (connection.isBroken) return taken();
       const end = Math.min(at + FRAMES_RECORD.size + record.framesBytes, u8.length);
       for (let next = at + FRAMES_RECORD.size; next + FRAME.size <= end; next = part.end) {
@@ -291,6 +305,7 @@ export function createStreams(maxConnections = MAX_CONNECTIONS, options?: HeadOp
         onPart(connection, direction, record, u8);
       }
       connection.isBroken = (record.flags & FRAMES_FLAGS.BROKEN) !== 0;
+      direction.remaining = record.remaining;
       return taken();
     },
     leftBy(side) {
@@ -299,6 +314,12 @@ export function createStreams(maxConnections = MAX_CONNECTIONS, options?: HeadOp
       if (!connection) return NOTHING;
       connections.delete(side.connection);
       abandon(connection);
+      const [read, written] =
+        side.role === ROLE.DOWNSTREAM
+          ? [connection.requests, connection.answers]
+          : [connection.answers, connection.requests];
+      shorten(read, side.totalRead);
+      shorten(written, side.totalWritten);
       giveAll(connection);
       return taken();
     },
@@ -326,6 +347,16 @@ function lose(connection: Connection, direction: Direction): void {
   }
   blocks.forget();
   direction.type = undefined;
+}
+
+/** A frame counts with its first byte: takes away what of it has not come when the direction has carried so many bytes. */
+function shorten(direction: Direction, carriedBytes: number): void {
+  const missing = direction.remaining - (carriedBytes - direction.position);
+  direction.remaining = 0;
+  const message = direction.counted;
+  if (!message || missing <= 0) return;
+  message.record.bytes -= missing;
+  if (direction.type === FRAME_TYPE.DATA) message.record.bodyBytes -= missing;
 }
 
 /** Streams that are open when a connection ends of which the client took leave, by GOAWAY, were given up by it. */
@@ -384,6 +415,9 @@ function createDirection(isAnswer: boolean, options?: HeadOptions): Direction {
     stream: 0,
     code: 0,
     codeBytes: 0,
+    counted: undefined,
+    remaining: 0,
+    position: 0,
     endsStream: false,
     isPromise: false,
     goawayNs: 0,

@@ -415,6 +415,19 @@ describe('a connection', () => {
     }
   });
 
+  test('that ends amid a frame counts what has come of it, be it of a message or not', () => {
+    const part = (stream: number): Buffer => data(stream, 100).subarray(0, 29);
+    const { client, streams } = open({ position: 500, remaining: 80 });
+    client.send(Buffer.concat([client.headers(1, GET, END_STREAM), client.headers(3, GET)]), part(3));
+    const end = { connection: 7, flags: SIDE_FLAGS.HTTP2 | SIDE_FLAGS.ENDED, totalRead: 530 };
+    const [, second] = streams.leftBy(sideRecord(end));
+    assert.equal(second?.bodyBytes, 50);
+    const over = open({ position: 500, remaining: 80 });
+    over.client.send(over.client.headers(1, GET, END_STREAM), part(1));
+    const [only] = over.streams.leftBy(sideRecord(end));
+    assert.ok((only?.bytes ?? 0) > 0);
+  });
+
   test('that is broken is read no further', () => {
     const { client, streams } = open();
     client.send(client.headers(1, GET));
