@@ -15,6 +15,8 @@ export interface Http2ClientOptions {
   readonly grpc?: boolean;
   /** By the request's id, which then stands in the header `x-id`; `/ID/x` where not given. */
   readonly path?: (id: number) => string;
+  /** Where the numbering of requests begins. */
+  readonly firstId?: number;
 }
 
 const METHODS = ['GET', 'GET', 'POST', 'PUT', 'DELETE', 'HEAD'];
@@ -38,7 +40,12 @@ async function runConnection(options: Http2ClientOptions, index: number): Promis
   let next = 0;
   const lane = async (): Promise<void> => {
     while (next < options.requests) {
-      const asked = await ask(session, options, random, index * options.requests + next++);
+      const asked = await ask(
+        session,
+        options,
+        random,
+        (options.firstId ?? 0) + index * options.requests + next++,
+      );
       sent.push({ ...asked, localPort });
     }
   };
