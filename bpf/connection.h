@@ -48,6 +48,13 @@ struct hs_message {
 	__u32 first_turn;
 };
 
+/* Where one direction of a stream stands amid gRPC's messages. */
+struct hs_grpc {
+	__u32 left;         /* of the message */
+	__u32 length;       /* as far as it was read */
+	__u32 prefix_bytes; /* of the five before the message that were read */
+};
+
 /* The same for frames; see http2.h. */
 struct hs_framing {
 	__u64 header; /* its bytes so far, up to eight */
@@ -61,7 +68,14 @@ struct hs_framing {
 	__u8 type;
 	__u8 flags;
 	__u8 state;
-	__u32 reserved;
+	struct hs_grpc grpc;
+	__u32 counted; /* the stream that `grpc` is of; 0: of none */
+	__u32 parked;  /* streams of this direction in hs_grpc_streams, or lost from there */
+	__u8 padding;  /* at the end of the DATA frame under way; its length is to be read yet */
+	bool is_padded;
+	bool uncounted; /* the counted stream carries something else */
+	__u8 reserved;
+	__u32 reserved_too;
 };
 
 struct hs_connection {

@@ -12,8 +12,8 @@
 #define HS_MAX_FRAMES_BYTES 16384
 #define HS_MAX_KEPT 4096 /* in one struct hs_frame */
 #define HS_FRAMES_LIMIT (HS_MAX_FRAMES_BYTES - HS_MAX_KEPT - sizeof(struct hs_frame))
-/* In one buffer: 1 MB of the smallest DATA frames that anybody sends in good faith. */
-#define HS_MAX_FRAME_STEPS 65536
+/* In one buffer: 1 MB of the smallest DATA frames and messages that anybody sends in good faith. */
+#define HS_MAX_FRAME_STEPS 524288
 
 enum hs_frame_type { /* section 6 */
 	HS_DATA = 0,
@@ -45,8 +45,10 @@ struct hs_frames {
 	__u64 base; /* user address of this buffer */
 	__u64 length;
 	__u64 position;
+	__u32 messages; /* that ended in this operation, and were not told of yet */
 	__u32 begins; /* the frame's header was complete in this operation, and that was not told yet */
 	__u32 broken;
+	__u32 reserved;
 };
 
 struct {
@@ -55,6 +57,29 @@ struct {
 	__type(key, __u32);
 	__type(value, struct hs_frames);
 } frames SEC(".maps");
+
+#define HS_PADDED 0x8     /* section 6.1 */
+#define HS_END_STREAM 0x1
+#define HS_GRPC_PREFIX_BYTES 5
+#define HS_MAX_MESSAGES 0xffff /* in one struct hs_frame */
+
+struct hs_grpc_stream {
+	__u64 connection;
+	__u32 stream;
+	__u32 answers;
+};
+
+/*
+ * Streams that paused amid a gRPC message, while their direction of the connection carried another's. The probes insert
+ * when that one begins, and delete when the first goes on or is reset. Those of connections that ended are left to the
+ * LRU.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct hs_grpc_stream);
+	__type(value, struct hs_grpc);
+} grpc_streams SEC(".maps");
 
 struct hs_frame_scan {
 	struct hs_connection *connection;
@@ -151,9 +176,56 @@ static __always_inline void add_frame(struct hs_frame_scan *scan, __u32 kept, __
 	w->frame.type = f->type;
 	w->frame.flags = f->flags;
 	w->frame.marks = marks | (w->begins ? HS_FRAME_BEGINS : 0);
+	w->frame.messages = w->messages;
+	w->messages = 0;
 	w->begins = 0;
 	__builtin_memcpy(w->bytes + at, &w->frame, sizeof(w->frame));
 	w->record.frames_bytes = at + sizeof(w->frame) + kept;
+}
+
+static __always_inline bool is_answers(const struct hs_frame_scan *scan)
+{
+	return scan->frames->record.flags & HS_FRAMES_ANSWER;
+}
+
+/* A DATA frame begins: its stream's messages go on where they stood. */
+static __always_inline void count_stream(struct hs_frame_scan *scan)
+{
+	struct hs_framing *f = scan->framing;
+	struct hs_grpc_stream key = { scan->connection->record.connection, f->counted, is_answers(scan) };
+
+	f->padding = 0;
+	f->is_padded = f->flags & HS_PADDED;
+	if (f->counted == f->stream)
+		return;
+	if (f->counted && !f->uncounted && (f->grpc.left || f->grpc.prefix_bytes) &&
+	    bpf_map_update_elem(&grpc_streams, &key, &f->grpc, BPF_ANY) == 0)
+		f->parked++;
+	f->counted = f->stream;
+	f->uncounted = false;
+	__builtin_memset(&f->grpc, 0, sizeof(f->grpc));
+	if (!f->parked)
+		return;
+	key.stream = f->stream;
+	struct hs_grpc *parked = bpf_map_lookup_elem(&grpc_streams, &key);
+
+	if (!parked)
+		return;
+	f->grpc = *parked;
+	f->parked--;
+	bpf_map_delete_elem(&grpc_streams, &key);
+}
+
+/* Nothing follows on this stream. */
+static __always_inline void forget_stream(struct hs_connection *connection, struct hs_framing *f, __u32 stream,
+					 __u32 answers)
+{
+	struct hs_grpc_stream key = { connection->record.connection, stream, answers };
+
+	if (f->counted == stream)
+		f->counted = 0;
+	else if (f->parked && bpf_map_delete_elem(&grpc_streams, &key) == 0)
+		f->parked--;
 }
 
 static __always_inline bool header_over(struct hs_frame_scan *scan)
@@ -165,6 +237,12 @@ static __always_inline bool header_over(struct hs_frame_scan *scan)
 	f->state = f->length ? HS_FRAME_PAYLOAD : HS_FRAME_HEADER;
 	if (f->type == HS_HEADERS || f->type == HS_PUSH_PROMISE)
 		f->block = 0;
+	if (f->type == HS_DATA && f->length)
+		count_stream(scan);
+	if (f->type == HS_RST_STREAM) {
+		forget_stream(scan->connection, &scan->connection->request_frames, f->stream, 0);
+		forget_stream(scan->connection, &scan->connection->answer_frames, f->stream, 1);
+	}
 	scan->frames->begins = is_told(f->type);
 	if (!f->length && is_told(f->type))
 		add_frame(scan, 0, HS_FRAME_ENDS);
@@ -189,22 +267,89 @@ static __always_inline __u32 kept_of(struct hs_framing *f, __u32 bytes, __u8 *ma
 	return bytes;
 }
 
+/* Of a message's prefix, `have` bytes of it at the current position: a flag, and the length. */
+static __always_inline __u32 take_prefix(struct hs_frame_scan *scan, __u32 have)
+{
+	struct hs_framing *f = scan->framing;
+	struct hs_frames *w = scan->frames;
+	struct hs_grpc *g = &f->grpc;
+	bool whole = !g->prefix_bytes && have >= HS_GRPC_PREFIX_BYTES;
+	void *from = (void *)(w->base + w->position);
+	__u32 words[2]; /* the length in one of its own */
+	__u8 *first = (__u8 *)words + 3;
+
+	if (whole ? bpf_probe_read_user(first, HS_GRPC_PREFIX_BYTES, from) != 0 :
+		    bpf_probe_read_user(first, 1, from) != 0)
+		*first = 0xff;
+	if (!g->prefix_bytes && *first > 1) { /* compressed or not */
+		f->uncounted = true;
+		return have;
+	}
+	if (whole) {
+		g->length = bpf_ntohl(words[1]);
+	} else {
+		g->length = (g->length << 8) | (g->prefix_bytes ? *first : 0);
+		if (++g->prefix_bytes < HS_GRPC_PREFIX_BYTES)
+			return 1;
+	}
+	g->prefix_bytes = 0;
+	g->left = g->length;
+	g->length = 0;
+	if (!g->left)
+		w->messages++;
+	return whole ? HS_GRPC_PREFIX_BYTES : 1;
+}
+
+/* How many of these bytes of a DATA frame are taken in one step: up to where a message, or its prefix, ends. */
+static __always_inline __u32 take_data(struct hs_frame_scan *scan, __u32 bytes)
+{
+	struct hs_framing *f = scan->framing;
+	struct hs_frames *w = scan->frames;
+
+	if (f->is_padded) {
+		f->is_padded = false;
+		if (bpf_probe_read_user(&f->padding, 1, (void *)(w->base + w->position)) != 0)
+			f->uncounted = true;
+		return 1;
+	}
+	if (f->uncounted || f->remaining <= f->padding)
+		return bytes;
+	if (bytes > f->remaining - f->padding)
+		bytes = f->remaining - f->padding;
+	if (!f->grpc.left)
+		return take_prefix(scan, bytes);
+	if (bytes > f->grpc.left)
+		bytes = f->grpc.left;
+	f->grpc.left -= bytes;
+	if (!f->grpc.left)
+		w->messages++;
+	return bytes;
+}
+
 static __always_inline void take_payload(struct hs_frame_scan *scan)
 {
 	struct hs_framing *f = scan->framing;
 	struct hs_frames *w = scan->frames;
 	__u64 left = w->length - w->position;
-	__u32 n = f->remaining < left ? f->remaining : left;
+	__u32 here = f->remaining < left ? f->remaining : left;
+	__u32 n = here;
+	bool more = false;
 
-	if (f->type != HS_DATA && n > HS_MAX_KEPT)
+	if (f->type == HS_DATA) {
+		n = take_data(scan, here);
+		more = n < here && w->messages < HS_MAX_MESSAGES;
+	} else if (n > HS_MAX_KEPT) {
 		n = HS_MAX_KEPT;
-	if (is_told(f->type)) {
+	}
+	if (is_told(f->type) && !more) {
 		bool ends = n == f->remaining;
-		__u8 marks = ends ? HS_FRAME_ENDS : 0;
+		__u8 marks = (ends ? HS_FRAME_ENDS : 0) | (f->type == HS_DATA && f->uncounted ? HS_FRAME_UNCOUNTED : 0);
 		__u32 kept = kept_of(f, n, &marks);
 
-		if (w->begins || ends || kept || marks & HS_FRAME_TRUNCATED)
+		if (w->begins || ends || kept || w->messages || marks & HS_FRAME_TRUNCATED)
 			add_frame(scan, kept, marks);
+		if (ends && f->type == HS_DATA && f->flags & HS_END_STREAM)
+			f->counted = 0;
 	}
 	w->position += n;
 	f->remaining -= n;
@@ -355,6 +500,7 @@ static __always_inline __u64 follow_frames(struct hs_connection *connection, str
 	w->record.frames_bytes = 0;
 	w->left = bytes;
 	w->skip = skip;
+	w->messages = 0;
 	w->begins = 0;
 	w->broken = 0;
 	scan_frames(connection, all);

@@ -132,6 +132,7 @@ enum hs_message_flags {
 	HS_ALONE = 1 << 6,          /* upstream: the other end is no watched downstream connection */
 	HS_UNTIL_END = 1 << 7,      /* the connection's end is the message's (RFC 9112, section 6.3) */
 	HS_RESET = 1 << 8,          /* HTTP/2: its sender reset the stream; set by the receiver */
+	HS_UNCOUNTED = 1 << 9,      /* HTTP/2: gRPC messages could not be counted, or there were none; set by the receiver */
 	HS_RELAYED = 1 << 5,        /* byte for byte what the other side read: the head stands there */
 };
 
@@ -165,13 +166,15 @@ enum hs_frame_marks {
 	HS_FRAME_BEGINS = 1 << 0,    /* its header was complete in this operation */
 	HS_FRAME_ENDS = 1 << 1,      /* its last byte was in this operation */
 	HS_FRAME_TRUNCATED = 1 << 2, /* some of a header block was not kept: hs_config.max_head_bytes */
+	HS_FRAME_UNCOUNTED = 1 << 3, /* DATA that is not, or not known to be, a row of gRPC messages */
 };
 
 /*
  * A part of one HTTP/2 frame (RFC 9113, section 4.1), from one read or write: where it begins or ends, or bytes of it
  * that are kept. HEADERS, PUSH_PROMISE and CONTINUATION keep their payload, padding and all; RST_STREAM and GOAWAY
  * keep 8 bytes at most; other frames keep none. What follows the struct are `kept` bytes. Only DATA and those named
- * are told of.
+ * are told of. gRPC's messages (grpc/grpc, doc/PROTOCOL-HTTP2.md) are counted in all DATA that could be some: whether
+ * the stream is a call, its header fields say.
  */
 struct hs_frame {
 	__u32 length; /* of the whole payload */
@@ -180,7 +183,8 @@ struct hs_frame {
 	__u8 type;
 	__u8 flags;
 	__u8 marks;
-	__u8 reserved[3];
+	__u8 reserved;
+	__u16 messages; /* DATA: gRPC messages whose last byte is in this part */
 };
 
 enum hs_frames_flags {

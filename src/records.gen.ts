@@ -57,6 +57,7 @@ export const MESSAGE_FLAGS = {
   ALONE: 64,
   UNTIL_END: 128,
   RESET: 256,
+  UNCOUNTED: 512,
   RELAYED: 32,
 } as const;
 
@@ -64,6 +65,7 @@ export const FRAME_MARKS = {
   BEGINS: 1,
   ENDS: 2,
   TRUNCATED: 4,
+  UNCOUNTED: 8,
 } as const;
 
 export const FRAMES_FLAGS = {
@@ -226,6 +228,7 @@ export const FRAME = {
   flags: 11,
   marks: 12,
   reserved: 13,
+  messages: 14,
 } as const;
 
 /** Byte offsets of struct hs_connection. */

@@ -50,6 +50,13 @@ export interface HttpMessageRecord extends Omit<MessageRecord, 'kind' | 'headByt
   readonly errorCode: number;
   /** When that was; 0 for never. */
   readonly resetNs: number;
+  /**
+   * gRPC messages that the body is made of, where MESSAGE_FLAGS.UNCOUNTED does not say that it is of none. Only the header
+   * fields say whether it is gRPC.
+   */
+  readonly messages: number;
+  /** When the last byte of the first one was read or written; 0 for never. */
+  readonly firstMessageNs: number;
 }
 
 /** What a TLS client or server said first: struct hs_hello_record, and what is kept of its bytes. */

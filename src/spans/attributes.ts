@@ -51,7 +51,7 @@ export const ATTRIBUTES = {
     type: 'string',
     meaning: 'Full name of the method, `package.Service/Method`; also the name of the span.',
   },
-  'rpc.status_code': {
+  'rpc.response.status_code': {
     on: ['hop', 'upstream'],
     type: 'string',
     meaning: 'The status in the trailers, such as `OK` or `DEADLINE_EXCEEDED`.',
@@ -190,6 +190,16 @@ export const ATTRIBUTES = {
     type: 'int',
     meaning: "Payload bytes that the proxy wrote to this side's connection in this exchange.",
   },
+  'hopspan.grpc.request.messages': {
+    on: ['hop', 'upstream'],
+    type: 'int',
+    meaning: 'Whole gRPC messages of the request, as far as it went; absent where they could not be counted.',
+  },
+  'hopspan.grpc.response.messages': {
+    on: ['hop', 'upstream'],
+    type: 'int',
+    meaning: 'The same of the answer.',
+  },
   'hopspan.tcp.rtt': {
     on: ['hop', 'upstream'],
     type: 'double',
@@ -314,6 +324,12 @@ export const ATTRIBUTES = {
     on: ['application'],
     type: 'string',
     meaning: 'The parent that the span came with, before `hop_parent` put it under a hop.',
+  },
+  'hopspan.first_message.duration': {
+    on: ['hop', 'upstream'],
+    type: 'double',
+    meaning:
+      'gRPC: seconds from the first byte of the request until the first message of the answer was there as a whole: written downstream on the hop, read on the upstream span.',
   },
   'service.name': { on: ['resource'], type: 'string', meaning: "Configured, else the executable's name." },
   'service.instance.id': { on: ['resource'], type: 'string', meaning: 'One per watched process.' },

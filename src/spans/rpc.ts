@@ -1,4 +1,6 @@
 import type { Side } from '../correlate/side.ts';
+import type { HttpMessageRecord } from '../receiver/kernel-record.ts';
+import { MESSAGE_FLAGS } from '../records.gen.ts';
 import type { Bag } from './hop-attributes.ts';
 
 /** Status codes of gRPC by number (grpc/grpc, doc/statuscodes.md). */
@@ -31,8 +33,12 @@ const SERVER_ERRORS = new Set([
   'DATA_LOSS',
 ]);
 
+/** Not gRPC-Web, whose bodies are made otherwise. */
+const GRPC_TYPE = /^application\/grpc(?:$|[+; ])/;
+const NS_PER_S = 1e9;
+
 export function isGrpc(side: Side): boolean {
-  return side.http?.request?.headers['content-type']?.startsWith('application/grpc') ?? false;
+  return GRPC_TYPE.test(side.http?.request?.headers['content-type'] ?? '');
 }
 
 /** `package.Service/Method`, of the path `/package.Service/Method` (grpc/grpc, doc/PROTOCOL-HTTP2.md). */
@@ -45,9 +51,23 @@ export function fillGrpc(bag: Bag, side: Side, client: boolean): void {
   bag['rpc.system.name'] = 'grpc';
   const method = grpcMethod(side);
   if (method) bag['rpc.method'] = method;
+  fillMessages(bag, side, client);
   const code = side.http?.answer?.headers['grpc-status'];
   if (code === undefined || !/^\d{1,3}$/.test(code)) return;
   const status = STATUS_NAMES[Number(code)] ?? code;
-  bag['rpc.status_code'] = status;
+  bag['rpc.response.status_code'] = status;
   if (client ? status !== 'OK' : SERVER_ERRORS.has(status)) bag['error.type'] ??= status;
 }
+
+function fillMessages(bag: Bag, side: Side, client: boolean): void {
+  const { request, answer } = side.http ?? {};
+  if (isCounted(request)) bag['hopspan.grpc.request.messages'] = request.messages;
+  if (!isCounted(answer)) return;
+  bag['hopspan.grpc.response.messages'] = answer.messages;
+  const startNs = client ? side.firstWriteNs : side.arrivedNs || side.firstReadNs;
+  if (!answer.firstMessageNs || !startNs) return;
+  bag['hopspan.first_message.duration'] = Math.max(0, answer.firstMessageNs - startNs) / NS_PER_S;
+}
+
+const isCounted = (message: HttpMessageRecord | undefined): message is HttpMessageRecord =>
+  message !== undefined && !(message.flags & MESSAGE_FLAGS.UNCOUNTED);

@@ -10,6 +10,9 @@ import {
 import { type HttpMessageRecord, RECEIVER_KIND } from '../kernel-record.ts';
 import { type Head, type HeadOptions, parseHead } from './head.ts';
 
+/** What HTTP/1 messages have nothing of. */
+const ONLY_HTTP2 = { stream: 0, errorCode: 0, resetNs: 0, messages: 0, firstMessageNs: 0 };
+
 /** A message of which parts have come. */
 interface Unfinished {
   last: MessageRecord;
@@ -73,5 +76,5 @@ function finish({ last, fragments }: Unfinished, options?: HeadOptions): HttpMes
 }
 
 function toRecord({ kind: _, headBytes: __, ...record }: MessageRecord, head: Head): HttpMessageRecord {
-  return { kind: RECEIVER_KIND.HTTP_MESSAGE, ...record, stream: 0, errorCode: 0, resetNs: 0, ...head };
+  return { kind: RECEIVER_KIND.HTTP_MESSAGE, ...record, ...ONLY_HTTP2, ...head };
 }

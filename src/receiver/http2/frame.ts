@@ -29,6 +29,8 @@ export interface FramePart {
   flags: number;
   /** FRAME_MARKS */
   marks: number;
+  /** Of gRPC, that end here. */
+  messages: number;
   /** Bytes of the memory that was read from. */
   start: number;
   end: number;
@@ -44,9 +46,12 @@ export function readPart(u8: Uint8Array, at: number, part: FramePart): void {
   part.type = u8[at + FRAME.type] as number;
   part.flags = u8[at + FRAME.flags] as number;
   part.marks = u8[at + FRAME.marks] as number;
+  part.messages = u16(u8, at + FRAME.messages);
   part.start = at + FRAME.size;
-  part.end = part.start + ((u8[at + FRAME.kept] as number) | ((u8[at + FRAME.kept + 1] as number) << 8));
+  part.end = part.start + u16(u8, at + FRAME.kept);
 }
+
+const u16 = (u8: Uint8Array, at: number): number => (u8[at] as number) | ((u8[at + 1] as number) << 8);
 
 function u32(u8: Uint8Array, at: number): number {
   const low = (u8[at] as number) | ((u8[at + 1] as number) << 8) | ((u8[at + 2] as number) << 16);

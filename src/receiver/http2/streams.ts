@@ -103,7 +103,9 @@ export interface Streams {
  */
 export function createStreams(maxConnections = MAX_CONNECTIONS, options?: HeadOptions): Streams {
   const connections = new Map<number, Connection>();
-  const part: FramePart = { length: 0, stream: 0, type: 0, flags: 0, marks: 0, start: 0, end: 0 };
+  const part: FramePart = {
+    ...{ length: 0, stream: 0, type: 0, flags: 0, marks: 0, messages: 0, start: 0, end: 0 },
+  };
   let given: HttpMessageRecord[] = [];
 
   function connectionOf(id: number): Connection {
@@ -173,6 +175,9 @@ export function createStreams(maxConnections = MAX_CONNECTIONS, options?: HeadOp
     if (!stream || !message || isOver(message)) return;
     count(direction, message, record);
     if (part.marks & FRAME_MARKS.BEGINS) message.record.bodyBytes += part.length;
+    if (part.marks & FRAME_MARKS.UNCOUNTED) message.record.flags |= MESSAGE_FLAGS.UNCOUNTED;
+    if (part.messages > 0) message.record.firstMessageNs ||= record.timeNs;
+    message.record.messages += part.messages;
     const isLast = part.marks & FRAME_MARKS.ENDS && part.flags & FRAME_FLAGS.END_STREAM;
     if (isLast) endMessage(connection, stream, message);
   }
@@ -294,6 +299,7 @@ export function createStreams(maxConnections = MAX_CONNECTIONS, options?: HeadOp
       const isNext = record.number === direction.number + 1;
       const isJoined = direction.number === 0 && record.flags & FRAMES_FLAGS.JOINED;
       if (!isNext || isJoined) lose(connection, direction);
+      if (!isNext) loseCounts(connection, direction);
       direction.number = record.number;
       direction.position = record.position;
       direction.remaining = 0;
@@ -347,6 +353,14 @@ function lose(connection: Connection, direction: Direction): void {
   }
   blocks.forget();
   direction.type = undefined;
+}
+
+/** What was told of DATA may be missing, too. */
+function loseCounts({ streams }: Connection, direction: Direction): void {
+  for (const stream of streams.values()) {
+    const message = messageOf(stream, direction);
+    if (message) message.record.flags |= MESSAGE_FLAGS.UNCOUNTED;
+  }
 }
 
 /** A frame counts with its first byte: takes away what of it has not come when the direction has carried so many bytes. */
@@ -453,6 +467,8 @@ function createMessage(record: FramesRecord, stream: number, number: number): Un
       stream,
       errorCode: 0,
       resetNs: 0,
+      messages: 0,
+      firstMessageNs: 0,
       method: '',
       path: '',
       query: '',
