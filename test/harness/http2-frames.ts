@@ -35,6 +35,8 @@ export interface Entry {
   readonly flags: number;
   readonly marks: number;
   readonly kept: Uint8Array;
+  /** Of gRPC, that end here; not counted by `entriesOf`. */
+  readonly messages?: number;
 }
 
 /** What the kernel tells of a direction's bytes that come in these pieces: entries by piece. */
@@ -105,7 +107,7 @@ export function framesOfBytes(
   return { u8: bytes, u16: new Uint16Array(bytes.buffer), u32: new Uint32Array(bytes.buffer) };
 }
 
-function structOf({ length, stream, type, flags, marks, kept }: Entry): Buffer {
+function structOf({ length, stream, type, flags, marks, kept, messages = 0 }: Entry): Buffer {
   const struct = Buffer.alloc(FRAME.size);
   struct.writeUInt32LE(length, FRAME.length);
   struct.writeUInt32LE(stream, FRAME.stream);
@@ -113,5 +115,6 @@ function structOf({ length, stream, type, flags, marks, kept }: Entry): Buffer {
   struct[FRAME.type] = type;
   struct[FRAME.flags] = flags;
   struct[FRAME.marks] = marks;
+  struct.writeUInt16LE(messages, FRAME.messages);
   return struct;
 }

@@ -71,6 +71,8 @@ export function makeHttpMessage(fields: Partial<HttpMessageRecord> = {}): HttpMe
       stream: 0,
       errorCode: 0,
       resetNs: 0,
+      messages: 0,
+      firstMessageNs: 0,
     },
     ...{ firstTurn: 0, lastTurn: 0 },
     ...{ method: 'GET', path: '/', query: '', authority: 'service.test:80', version: '1.1', statusCode: 0 },

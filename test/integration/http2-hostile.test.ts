@@ -47,6 +47,7 @@ test(`${CASES} broken HTTP/2 streams: nothing is made up or told twice, and othe
     socket.once('end', () => socket.end());
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', 1024, resolve));
+  after(() => server.close());
   const address = server.address();
   assert.ok(address && typeof address === 'object');
   const backend = await startHttp2Backend();
@@ -96,7 +97,6 @@ test(`${CASES} broken HTTP/2 streams: nothing is made up or told twice, and othe
   await Promise.all([...Array.from({ length: CONCURRENCY }, lane), goodLane()]);
   await proxy.stop();
   const spans = await hopspan.finish();
-  server.close();
   await backend.stop();
 
   const callers = new Set(good.map(({ traceparent }) => traceparent.slice(36, 52)));

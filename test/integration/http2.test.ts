@@ -15,6 +15,7 @@ import { judgeHttp } from '../harness/http-match.ts';
 import { judgePairs } from '../harness/http-truth.ts';
 import { startHttp2Backend } from '../harness/http2-backend.ts';
 import { type Http2ClientOptions, runHttp2Client } from '../harness/http2-client.ts';
+import { http2Cluster } from '../harness/http2-cluster.ts';
 import { stopLeftovers } from '../harness/process.ts';
 import { http2Cluster, startEnvoy, startHaproxy, startNginxStream } from '../harness/proxies.ts';
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { HttpMessageRecord } from '../../../src/receiver/kernel-record.ts';
 import { MESSAGE_FLAGS, SIDE_FLAGS } from '../../../src/records.gen.ts';
 import { createSpanBuilder } from '../../../src/spans/build.ts';
 import type { HopSpan } from '../../../src/spans/hop-span.ts';
@@ -9,7 +10,11 @@ import { downstreamRecord, hopOf, upstreamRecord } from '../../harness/side-reco
 const { OVER, ANSWER_MESSAGE } = MESSAGE_FLAGS;
 
 /** The spans of one gRPC call with this status in the trailers: the hop, then the upstream span. */
-function spansOf(grpcStatus: string | undefined, statusCode = 200): HopSpan[] {
+function spansOf(
+  grpcStatus: string | undefined,
+  statusCode = 200,
+  answer: Partial<HttpMessageRecord> = {},
+): HopSpan[] {
   const http = {
     request: makeHttpMessage({
       ...{ method: 'POST', path: '/shop.Cart/Add', stream: 1, version: '2' },
@@ -18,6 +23,7 @@ function spansOf(grpcStatus: string | undefined, statusCode = 200): HopSpan[] {
     answer: makeHttpMessage({
       ...{ flags: OVER | ANSWER_MESSAGE, stream: 1, version: '2', method: '', path: '', authority: '' },
       ...{ statusCode, headers: grpcStatus === undefined ? {} : { 'grpc-status': grpcStatus } },
+      ...answer,
     }),
   };
   const times = { firstReadNs: 200, lastReadNs: 210, firstWriteNs: 220, lastWriteNs: 230 };
@@ -29,6 +35,28 @@ function spansOf(grpcStatus: string | undefined, statusCode = 200): HopSpan[] {
 }
 
 describe('a gRPC call', () => {
+  test('says how many messages it has, and when the first of the answer was there', () => {
+    const [hop, upstream] = spansOf('0', 200, { messages: 3, firstMessageNs: 500 });
+    const told = (span: HopSpan | undefined): unknown[] => [
+      span?.attributes['hopspan.grpc.request.messages'],
+      span?.attributes['hopspan.grpc.response.messages'],
+      span?.attributes['hopspan.first_message.duration'],
+    ];
+    assert.deepEqual(told(hop), [0, 3, 300e-9]); // since it was read
+    assert.deepEqual(told(upstream), [0, 3, 280e-9]); // since it was written
+  });
+
+  test('says nothing of messages that were not counted, nor when there was none', () => {
+    const flags = OVER | ANSWER_MESSAGE | MESSAGE_FLAGS.UNCOUNTED;
+    const [uncounted] = spansOf('0', 200, { flags, messages: 1, firstMessageNs: 500 });
+    assert.equal(uncounted?.attributes['hopspan.grpc.response.messages'], undefined);
+    const [none] = spansOf('0');
+    assert.equal(none?.attributes['hopspan.grpc.response.messages'], 0);
+    for (const span of [uncounted, none]) {
+      assert.equal(span?.attributes['hopspan.first_message.duration'], undefined);
+    }
+  });
+
   test('has the name, method and status that the semantic conventions say', () => {
     for (const span of spansOf('0')) {
       assert.equal(span.name, 'shop.Cart/Add');
@@ -38,7 +66,7 @@ describe('a gRPC call', () => {
         Object.fromEntries(
           Object.entries(attributes).filter(([name]) => /^(rpc|http|url|error)\./.test(name)),
         ),
-        { 'rpc.system.name': 'grpc', 'rpc.method': 'shop.Cart/Add', 'rpc.status_code': 'OK' },
+        { 'rpc.system.name': 'grpc', 'rpc.method': 'shop.Cart/Add', 'rpc.response.status_code': 'OK' },
       );
       assert.equal(attributes['network.protocol.version'], '2');
     }
@@ -64,11 +92,11 @@ describe('a gRPC call', () => {
     const [hop, upstream] = spansOf(undefined, 503);
     assert.equal(hop?.attributes['http.response.status_code'], 503);
     assert.equal(hop?.attributes['error.type'], '503');
-    assert.equal(upstream?.attributes['rpc.status_code'], undefined);
+    assert.equal(upstream?.attributes['rpc.response.status_code'], undefined);
   });
 
   test('with a status that is none, or new', () => {
-    assert.equal(spansOf('x')[0]?.attributes['rpc.status_code'], undefined);
-    assert.equal(spansOf('99')[0]?.attributes['rpc.status_code'], '99');
+    assert.equal(spansOf('x')[0]?.attributes['rpc.response.status_code'], undefined);
+    assert.equal(spansOf('99')[0]?.attributes['rpc.response.status_code'], '99');
   });
 });

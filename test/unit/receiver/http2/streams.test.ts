@@ -77,6 +77,15 @@ class Sender {
     return frame(HEADERS, END_HEADERS | flags, stream, this.encoder.block(fields));
   }
 
+  /** DATA of so many gRPC messages, in an operation of its own. */
+  messages(stream: number, messages: number, marks = 0, flags = 0): HttpMessageRecord[] {
+    const operation = ++this.#operation;
+    const entry = { length: 10, stream, type: DATA, flags, kept: new Uint8Array(0), messages };
+    const fields = { timeNs: operation * 100, operation, number: ++this.#records, ...this.#fields };
+    const both = FRAME_MARKS.BEGINS | FRAME_MARKS.ENDS;
+    return [...this.#streams.push(framesInRing(fields, [{ ...entry, marks: both | marks }]), 8)];
+  }
+
   /** Each piece in an operation of its own, at 100 ns, 200 ns and so on. */
   send(...pieces: Uint8Array[]): HttpMessageRecord[] {
     return entriesOf(pieces).flatMap((entries) => {
@@ -128,6 +137,8 @@ describe('a stream', () => {
         errorCode: 0,
         resetNs: 0,
         ...{ firstTurn: 0, lastTurn: 0 },
+        messages: 0,
+        firstMessageNs: 0,
         statusCode: 0,
         version: '2',
       },
@@ -150,6 +161,8 @@ describe('a stream', () => {
         errorCode: 0,
         resetNs: 0,
         ...{ firstTurn: 0, lastTurn: 0 },
+        messages: 0,
+        firstMessageNs: 0,
         statusCode: 200,
       },
       ...{ arrivedNs: 99, firstNs: 100, lastNs: 300, operations: 3, bodyBytes: 100, version: '2' },
@@ -349,7 +362,7 @@ describe('joined in mid-life', () => {
     joined.send(frame(HEADERS, END_HEADERS | END_STREAM, 3, Buffer.from([0x82])));
     const [request] = server.send(server.headers(3, OK, END_STREAM));
     assert.deepEqual([request?.method, request?.number], ['GET', 2]);
-    assert.deepEqual(flagsOf(streams.flush()), [HEAD_TRUNCATED]);
+    assert.deepEqual(flagsOf(streams.flush()), [HEAD_TRUNCATED | MESSAGE_FLAGS.UNCOUNTED]);
   });
 });
 
@@ -475,4 +488,29 @@ test('operations amid a frame count, though nothing is told of them', () => {
   client.send(client.headers(1, GET), body.subarray(0, 20), body.subarray(20, 50), body.subarray(50));
   const [request] = server.send(server.headers(1, OK, END_STREAM));
   assert.deepEqual([request?.operations, request?.bodyBytes], [4, 100]);
+});
+
+describe('gRPC messages', () => {
+  /** What is said of the request of a stream of three frames, the second of which `say` tells. */
+  function requestOf(say: (client: Sender) => void): HttpMessageRecord | undefined {
+    const { client, server } = open();
+    client.send(client.headers(1, GET));
+    client.messages(1, 0);
+    say(client);
+    client.messages(1, 40_000, 0, END_STREAM);
+    return server.send(server.headers(1, OK, END_STREAM))[0];
+  }
+
+  test('are counted, and the first has its time', () => {
+    const request = requestOf((client) => client.messages(1, 40_000));
+    assert.deepEqual([request?.messages, request?.firstMessageNs], [80_000, 300]);
+    assert.equal(request?.flags, OVER);
+  });
+
+  test('are not, where the body is made of something else, or something was lost', () => {
+    const { UNCOUNTED } = MESSAGE_FLAGS;
+    const other = requestOf((client) => client.messages(1, 1, FRAME_MARKS.UNCOUNTED));
+    assert.equal(other?.flags, OVER | UNCOUNTED);
+    assert.equal(requestOf((client) => client.lose())?.flags, OVER | UNCOUNTED);
+  });
 });
