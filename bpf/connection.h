@@ -12,6 +12,9 @@ enum hs_phase {
 	HS_ANSWER,  /* downstream: written; upstream: read */
 };
 
+/* Flags of the connection, which stay from one record to the next. */
+#define HS_STAYING (HS_PREEXISTING | HS_PROXY_HEADER | HS_TLS | HS_BROKEN)
+
 /* When unread data first stood in an empty receive queue, and at which sequence number. */
 struct hs_arrival {
 	__u64 ns;

@@ -28,7 +28,7 @@ static __always_inline void begin_exchange(struct hs_connection *connection, str
 
 	if (record->flags & HS_EXCHANGE)
 		emit(connection, sk);
-	record->flags = (record->flags & (HS_PREEXISTING | HS_PROXY_HEADER | HS_TLS)) | HS_EXCHANGE;
+	record->flags = (record->flags & HS_STAYING) | HS_EXCHANGE;
 	record->exchange++;
 	record->arrived_ns = 0;
 	record->first_read_ns = record->last_read_ns = 0;
@@ -221,7 +221,7 @@ static __always_inline void tell_protocol(struct hs_connection *connection, stru
 	if (connection->protocol == before)
 		return;
 	if (speaks_messages(connection)) {
-		record->flags = (record->flags & (HS_PREEXISTING | HS_PROXY_HEADER)) |
+		record->flags = (record->flags & HS_STAYING) |
 				(connection->protocol == HS_PROTOCOL_HTTP1 ? HS_HTTP1 : HS_HTTP2);
 		emit(connection, sk);
 	} else if (before == HS_PROTOCOL_HTTP1 || before == HS_PROTOCOL_HTTP2) {

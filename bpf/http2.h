@@ -456,6 +456,7 @@ __noinline int scan_frames(struct hs_connection *connection, struct hs_buffers *
 		w->record.remaining = f->remaining;
 	if (w->broken) {
 		connection->protocol = HS_PROTOCOL_OPAQUE;
+		connection->record.flags |= HS_BROKEN;
 		w->record.flags |= HS_FRAMES_BROKEN;
 		if (!w->record.frames_bytes) { /* a record without frames is not sent */
 			f->type = HS_GOAWAY;

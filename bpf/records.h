@@ -41,6 +41,7 @@ enum hs_side_flags {
 	HS_HTTP1 = 1 << 8,       /* exchanges come as message records; this one tells of the connection alone */
 	HS_HTTP2 = 1 << 9,       /* exchanges come as frames records; this one tells of the connection alone */
 	HS_TLS = 1 << 10,        /* the bytes are TLS records */
+	HS_BROKEN = 1 << 11,     /* was HTTP/2, and broke its rules: what followed was counted, not understood */
 };
 
 /*

@@ -46,6 +46,7 @@ export const SIDE_FLAGS = {
   HTTP1: 256,
   HTTP2: 512,
   TLS: 1024,
+  BROKEN: 2048,
 } as const;
 
 export const MESSAGE_FLAGS = {

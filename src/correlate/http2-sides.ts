@@ -10,7 +10,7 @@ const PRUNE_INTERVAL_NS = 10_000_000_000;
 /** Streams of one connection that have begun and are not over; the oldest is given up above it. */
 const MAX_STREAMS = 4096;
 /** What stays of a connection's first record in the records of its streams. */
-const KEPT_FLAGS = SIDE_FLAGS.PREEXISTING | SIDE_FLAGS.PROXY_HEADER;
+const KEPT_FLAGS = SIDE_FLAGS.PREEXISTING | SIDE_FLAGS.PROXY_HEADER | SIDE_FLAGS.BROKEN;
 
 interface Stream {
   request: HttpMessageRecord | undefined;

@@ -89,7 +89,7 @@ function sideAttributes(record: Side, peer: Endpoint, local: Endpoint): Bag {
     'hopspan.tcp.out_of_order': record.outOfOrder,
   };
   if (record.flags & SIDE_FLAGS.SERVER_FIRST) bag['hopspan.exchange.server_first'] = true;
-  if (record.unparsed) bag['hopspan.unparsed'] = true;
+  if (record.unparsed || record.flags & SIDE_FLAGS.BROKEN) bag['hopspan.unparsed'] = true;
   if (record.worker) bag['hopspan.worker'] = record.worker;
   if (isPreexisting(record)) bag['hopspan.connection.preexisting'] = true;
   else if (record.establishedNs) bag['hopspan.connection.id'] = connectionId(record);

@@ -141,8 +141,11 @@ function mutated(random: Random, bytes: Buffer): Buffer {
   return result.length > 0 ? result : Buffer.from('P');
 }
 
-/** Bytes behind the last frame that RFC 9113, section 6, allows, read one by one; they belong to no stream. */
-export function bytesBehindFrames(bytes: Buffer, way: Way): number {
+/**
+ * Bytes behind the first frame that RFC 9113, section 6, does not allow, read frame by frame: they belong to no stream.
+ * Undefined where there is none; all of them where it is no HTTP/2 to begin with.
+ */
+export function bytesBehindFrames(bytes: Buffer, way: Way): number | undefined {
   let at = way === 'requests' ? bytes.indexOf(PREFACE) : 0;
   /* Empty lines and PROXY protocol headers may stand before the preface. */
   if (at < 0 || !/^[\r\n]*(PROXY [^\n]*\n[\r\n]*)*$/.test(bytes.toString('latin1', 0, at)))
@@ -154,7 +157,7 @@ export function bytesBehindFrames(bytes: Buffer, way: Way): number {
     const stream = bytes.readUInt32BE(at + 5) & 0x7fffffff;
     if (!isAllowed(type, length, stream)) return bytes.length - at - 9;
   }
-  return 0;
+  return undefined;
 }
 
 function isAllowed(type: number, length: number, stream: number): boolean {

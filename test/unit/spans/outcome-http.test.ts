@@ -153,8 +153,10 @@ describe('spans', () => {
   });
 
   test('of what is not parsed are marked', () => {
-    const [hop, upstream] = spansOf({ downstream: down(200, { unparsed: true }), upstream: up(200) });
-    assert.equal(hop?.attributes['hopspan.unparsed'], true);
-    assert.equal(upstream?.attributes['hopspan.unparsed'], undefined);
+    for (const mark of [{ unparsed: true }, { flags: SIDE_FLAGS.EXCHANGE | SIDE_FLAGS.BROKEN }]) {
+      const [hop, upstream] = spansOf({ downstream: down(200, mark), upstream: up(200) });
+      assert.equal(hop?.attributes['hopspan.unparsed'], true);
+      assert.equal(upstream?.attributes['hopspan.unparsed'], undefined);
+    }
   });
 });
