@@ -10,6 +10,8 @@ export interface HaproxyOptions extends ProxyOptions {
   readonly retries?: number;
   /** A master that starts the worker; SIGUSR2 to it reloads. */
   readonly masterWorker?: boolean;
+  /** With `http`: clients and upstreams speak HTTP/2 without TLS. */
+  readonly http2?: boolean;
   /** More lines for the `defaults` section. */
   readonly defaults?: string;
 }
@@ -50,14 +52,15 @@ export async function startHaproxy(options: HaproxyOptions): Promise<RunningProx
 }
 
 function configuration(options: HaproxyOptions, listeners: readonly Listener[]): string {
+  const protocol = options.http2 ? 'proto h2' : '';
   const idleMs = options.idleTimeoutMs ?? 3_600_000;
   const sections = listeners.map(
     ({ host, port, upstreamHost, upstreamPort }, at) => `
 frontend front_${at}
-  bind ${joinAddress(host, port)} backlog 4096 ${options.downstreamTls ? `ssl crt ${options.downstreamTls.bothFile}` : ''}
+  bind ${joinAddress(host, port)} backlog 4096 ${protocol} ${options.downstreamTls ? `ssl crt ${options.downstreamTls.bothFile}` : ''}
   default_backend back_${at}
 backend back_${at}
-  ${upstreamPort === undefined ? '' : `server upstream ${joinAddress(upstreamHost, upstreamPort)} ${options.upstreamTls ? 'ssl verify none' : ''}`}`,
+  ${upstreamPort === undefined ? '' : `server upstream ${joinAddress(upstreamHost, upstreamPort)} ${protocol} ${options.upstreamTls ? 'ssl verify none' : ''}`}`,
   );
   return `
 global

@@ -11,6 +11,8 @@ export interface NginxOptions extends ProxyOptions {
   readonly server?: string;
   /** With `http`: how often the upstream stands in the list of those to try. */
   readonly copies?: number;
+  /** With `http`: clients speak HTTP/2 without TLS; upstreams HTTP/1 as ever. */
+  readonly http2?: boolean;
 }
 
 const MODULE_FOLDERS = ['/usr/lib/nginx/modules', '/usr/lib64/nginx/modules', '/usr/share/nginx/modules'];
@@ -81,7 +83,7 @@ function httpBlock(options: NginxOptions, listeners: readonly Listener[]): strin
         keepalive 64;
       }
       server {
-        listen ${joinAddress(host, port)} backlog=4096 ${options.downstreamTls ? 'ssl' : ''};
+        listen ${joinAddress(host, port)} ${options.http2 ? 'http2' : ''} backlog=4096 ${options.downstreamTls ? 'ssl' : ''};
         ${certificateOf(options)}
         keepalive_requests 1000000;
         client_max_body_size 0;

@@ -9,15 +9,14 @@ import {
 } from 'node:http2';
 import { after, describe, it } from 'node:test';
 import { hopsOf, malformed, startHopspan } from '../harness/hopspan.ts';
-import { startHttpBackend } from '../harness/http-backend.ts';
+import { type HttpArrival, startHttpBackend } from '../harness/http-backend.ts';
 import { runHttpClient } from '../harness/http-client.ts';
 import { judgeHttp } from '../harness/http-match.ts';
 import { judgePairs } from '../harness/http-truth.ts';
 import { startHttp2Backend } from '../harness/http2-backend.ts';
 import { type Http2ClientOptions, runHttp2Client } from '../harness/http2-client.ts';
-import { http2Cluster } from '../harness/http2-cluster.ts';
 import { stopLeftovers } from '../harness/process.ts';
-import { http2Cluster, startEnvoy, startHaproxy, startNginxStream } from '../harness/proxies.ts';
+import { http2Cluster, type RunningProxy, startEnvoy, startHaproxy, startNginxStream } from '../harness/proxies.ts';
 
 after(stopLeftovers);
 
@@ -142,6 +141,42 @@ describe('through Envoy that translates', () => {
     assert.deepEqual(verdict, { right: sent.length, wrong: [], missing: 0, surplus: 0 });
   });
 });
+
+it('HTTP/2 to HTTP/1 through nginx, 200 at once', async () => {
+  const backend = await startHttpBackend();
+  const listeners = [{ upstreamPort: backend.port }];
+  await judgeLoad(await startNginxStream({ listeners, http: {}, http2: true }), backend, {
+    ...{ connections: 4, streams: 50, requests: 400 },
+  });
+});
+
+for (const grpc of [false, true]) {
+  it(`${grpc ? 'gRPC' : 'HTTP/2'} through HAProxy that speaks it itself, 200 at once`, async () => {
+    const backend = await startHttp2Backend();
+    const listeners = [{ upstreamPort: backend.port }];
+    await judgeLoad(await startHaproxy({ listeners, http: {}, http2: true }), backend, {
+      ...{ connections: 4, streams: 50, requests: 400, grpc },
+    });
+  });
+}
+
+/** Every request of this load through the proxy must be told right. */
+async function judgeLoad(
+  proxy: RunningProxy,
+  backend: { readonly arrivals: readonly HttpArrival[]; stop(): Promise<void> },
+  load: Omit<Http2ClientOptions, 'port'>,
+): Promise<void> {
+  const hopspan = await startHopspan({ targets: [`listen_port: ${proxy.port}`] });
+  const sent = await runHttp2Client({ port: proxy.port, maxBodyBytes: 5000, traceparent: true, ...load });
+  await proxy.stop();
+  const spans = await hopspan.finish();
+  await backend.stop();
+  const callers = new Set(sent.map(({ traceparent }) => traceparent.slice(36, 52)));
+  assert.deepEqual(malformed(spans, callers).slice(0, 5), []);
+  const requests = hopsOf(spans).hops.filter(({ hop }) => hop.attributes['network.protocol.name'] === 'http');
+  const verdict = judgeHttp(requests, sent, backend.arrivals);
+  assert.deepEqual(verdict, { right: sent.length, wrong: [], missing: 0, surplus: 0 });
+}
 
 /** What one client and one server say to each other through Envoy, and the hops of it. */
 async function converse(
