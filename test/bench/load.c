@@ -7,6 +7,9 @@
  *   load client PORT REQUEST_BYTES ANSWER_BYTES CONNECTIONS SECONDS RATE [MAX_REQUESTS]
  *     Keeps CONNECTIONS open, one request under way on each; RATE requests per second in all, 0: as fast as
  *     they come back. Prints one line of JSON.
+ *   load http1 backend|client ..., load grpc backend|client ...
+ *     The same in HTTP/1.1: a GET with a head of REQUEST_BYTES, and a body of ANSWER_BYTES; and as unary calls of gRPC over
+ *     HTTP/2, one at a time on each of the client's connections. A proxy may add to heads and share connections.
  *   load burn
  *     Does nothing, without a pause, so that others on its processor get less of it.
  *
@@ -36,9 +39,15 @@
 
 struct peer {
 	int fd;
-	uint32_t got; /* bytes of the message under way */
+	uint32_t got; /* bytes of the message, of HTTP's body or of the frame's header under way */
 	uint64_t sent_ns;
+	uint32_t tail; /* HTTP/1: last bytes of the head; 0 behind it */
+	uint32_t skip; /* HTTP/2: bytes that are looked at no more */
+	uint32_t stream;
+	uint8_t header[9];
 };
+
+static enum { RAW, HTTP1, GRPC } protocol;
 
 static char payload[MAX_BYTES], scratch[MAX_BYTES];
 static uint64_t histogram[BUCKETS];
@@ -64,6 +73,8 @@ static void no_delay(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 }
 
+#include "load-http.h"
+
 /* Messages are small against the socket's buffer and one is under way at a time: a send is never partial. */
 static void send_all(int fd, uint32_t bytes)
 {
@@ -82,7 +93,7 @@ static void watch(int epoll, struct peer *peer)
 /* Reads once; true when the message is complete. A peer that has gone is closed: fd becomes -1. */
 static bool receive(struct peer *peer, uint32_t bytes)
 {
-	ssize_t n = recv(peer->fd, scratch, bytes - peer->got, MSG_DONTWAIT);
+	ssize_t n = recv(peer->fd, scratch, protocol == RAW ? bytes - peer->got : MAX_BYTES, MSG_DONTWAIT);
 
 	if (n < 0 && errno == EAGAIN)
 		return false;
@@ -91,6 +102,10 @@ static bool receive(struct peer *peer, uint32_t bytes)
 		peer->fd = -1;
 		return false;
 	}
+	if (protocol == HTTP1)
+		return take_http1(peer, scratch, (uint32_t)n, bytes);
+	if (protocol == GRPC)
+		return take_frames(peer, scratch, (uint32_t)n);
 	peer->got += (uint32_t)n;
 	if (peer->got < bytes)
 		return false;
@@ -125,8 +140,11 @@ static void run_backend(uint32_t request, uint32_t answer)
 					fail("accept");
 				no_delay(peer->fd);
 				watch(epoll, peer);
-			} else if (receive(peer, request)) {
-				send_all(peer->fd, answer);
+				if (protocol == GRPC)
+					begin_http2(peer, false);
+			} else if (receive(peer, protocol == HTTP1 ? 0 : request)) {
+				if (protocol != GRPC) /* whose streams were answered one by one */
+					send_all(peer->fd, answer);
 			} else if (peer->fd < 0) {
 				free(peer);
 			}
@@ -167,6 +185,8 @@ static struct peer *connect_all(int epoll, int port, uint32_t connections)
 		if (connect(peers[i].fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 			fail("connect");
 		no_delay(peers[i].fd);
+		if (protocol == GRPC)
+			begin_http2(&peers[i], true);
 		watch(epoll, &peers[i]);
 	}
 	return peers;
@@ -200,7 +220,10 @@ static void run_client(int port, uint32_t request, uint32_t answer, uint32_t con
 			idle_count--;
 			sent++;
 			peer->sent_ns = now_ns();
-			send_all(peer->fd, request);
+			if (protocol == GRPC)
+				call(peer);
+			else
+				send_all(peer->fd, request);
 		}
 		int count = epoll_wait(epoll, events, MAX_EVENTS, rate > 0 ? 1 : 1000);
 
@@ -249,9 +272,25 @@ int main(int argc, char **argv)
 	if (argc == 2 && strcmp(argv[1], "burn") == 0)
 		for (volatile uint64_t turns = 0;; turns++)
 			;
-	if (argc == 4 && strcmp(argv[1], "backend") == 0)
-		run_backend(size_of(argv[2]), size_of(argv[3]));
+	if (argc > 1 && (strcmp(argv[1], "http1") == 0 || strcmp(argv[1], "grpc") == 0)) {
+		protocol = argv[1][0] == 'h' ? HTTP1 : GRPC;
+		argc--;
+		argv++;
+	}
+	if (argc == 4 && strcmp(argv[1], "backend") == 0) {
+		uint32_t answer = size_of(argv[3]);
+
+		if (protocol == HTTP1)
+			answer = write_answer(payload, answer);
+		if (protocol == GRPC)
+			write_call_answer(answer);
+		run_backend(size_of(argv[2]), answer);
+	}
 	if (argc >= 8 && strcmp(argv[1], "client") == 0) {
+		if (protocol == HTTP1)
+			write_request(payload, size_of(argv[3]));
+		if (protocol == GRPC)
+			write_call(size_of(argv[3]));
 		run_client(atoi(argv[2]), size_of(argv[3]), size_of(argv[4]), (uint32_t)atoi(argv[5]), atof(argv[6]),
 			   atof(argv[7]), argc > 8 ? strtoull(argv[8], NULL, 10) : 0);
 		return 0;

@@ -1,9 +1,17 @@
 /** Envoy between the two halves of load.c: the proxy on one processor, they on the other. */
-import { type EnvoyProxy, startEnvoy } from '../harness/envoy.ts';
+import { type EnvoyOptions, type EnvoyProxy, startEnvoy } from '../harness/envoy.ts';
 import { compile, cpuNs, OTHER_CPU, PROXY_CPU, pin, startPinned } from './tools.ts';
 
-const REQUEST_BYTES = 100;
-const ANSWER_BYTES = 200;
+export interface StageOptions {
+  /** What load.c speaks; bytes of no meaning where not given. */
+  readonly protocol?: 'http1' | 'grpc';
+  /** Of a request and an answer, as load.c takes them. */
+  readonly sizes?: readonly [request: number, answer: number];
+  /** What the proxy does with it; it relays bytes where not given. */
+  readonly envoy?: Partial<EnvoyOptions>;
+}
+
+const SIZES = [100, 200] as const;
 export const CONNECTIONS = 200;
 
 export interface LoadOptions {
@@ -34,12 +42,14 @@ export interface Stage {
   stop(): Promise<void>;
 }
 
-export async function openStage(): Promise<Stage> {
+export async function openStage(options: StageOptions = {}): Promise<Stage> {
   const load = compile('load.c', 'load', ['-Wall', '-Wextra']);
-  const sizes = [String(REQUEST_BYTES), String(ANSWER_BYTES)];
-  const backend = await startPinned(OTHER_CPU, load, ['backend', ...sizes]);
+  const sizes = (options.sizes ?? SIZES).map(String);
+  const protocol = options.protocol ? [options.protocol] : [];
+  const backend = await startPinned(OTHER_CPU, load, [...protocol, 'backend', ...sizes]);
   const backendPort = (await backend.line(/^port \d+/)).split(' ')[1] ?? '';
-  const proxy = await startEnvoy({ listeners: [{ upstreamPort: Number(backendPort) }], concurrency: 1 });
+  const listeners = [{ upstreamPort: Number(backendPort) }];
+  const proxy = await startEnvoy({ ...options.envoy, listeners, concurrency: 1 });
   pin(proxy.pid, PROXY_CPU);
   return {
     proxy,
@@ -47,7 +57,7 @@ export async function openStage(): Promise<Stage> {
       const port = bypass ? backendPort : String(proxy.port);
       const numbers = [CONNECTIONS, seconds, rate, requests].map(String);
       const before = cpuNs(proxy.pid);
-      const client = await startPinned(OTHER_CPU, load, ['client', port, ...sizes, ...numbers]);
+      const client = await startPinned(OTHER_CPU, load, [...protocol, 'client', port, ...sizes, ...numbers]);
       const exit = await client.exited;
       const used = cpuNs(proxy.pid) - before;
       if (exit.code !== 0)

@@ -1,11 +1,12 @@
 /**
- * What hopspan costs, on this machine, now: `make bench`. About three minutes; as root. docs/overhead.md says what the
+ * What hopspan costs, on this machine, now: `make bench`, or only HTTP with the argument `http`. About five minutes; as root. docs/overhead.md says what the
  * figures mean. A missed aim does not fail it, a lack of something that it needs does.
  */
 import { readFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
 import { benchFootprint, sayMemory } from './footprint.ts';
-import { startSink } from './hopspan.ts';
+import { type Sink, startSink } from './hopspan.ts';
+import { benchHttp } from './http.ts';
 import { CONNECTIONS, openStage } from './load.ts';
 import { benchPath } from './path.ts';
 import { benchProbes } from './probes.ts';
@@ -25,8 +26,18 @@ async function main(): Promise<void> {
       .map((load) => load.toFixed(2))
       .join(' ')}; Envoy tcp_proxy, 1 worker, ${CONNECTIONS} connections, 100 bytes there, 200 back\n`,
   );
-  const stage = await openStage();
   const sink = await startSink();
+  try {
+    if (!process.argv.includes('http')) await benchRelay(sink);
+    await benchHttp(sink);
+  } finally {
+    await sink.stop();
+  }
+}
+
+/** Opaque bytes through Envoy's tcp_proxy. */
+async function benchRelay(sink: Sink): Promise<void> {
+  const stage = await openStage();
   try {
     await benchProbes(stage);
     say();
@@ -38,7 +49,6 @@ async function main(): Promise<void> {
     say(`  memory after it: ${sayMemory(peak)}; peak ${peak.VmHWM.toFixed(0)} MB\n`);
     await benchPath(stage);
   } finally {
-    await sink.stop();
     await stage.stop();
   }
 }

@@ -12,7 +12,7 @@ const SECONDS = 2.5;
  * hopspan costs Envoy rather than what two processors can hold.
  */
 const SHARE = 4;
-const AIM = { what: 'loss of throughput', limit: 3, unit: '%' };
+const AIM = 3;
 
 interface Watched extends LoadResult {
   /** hopspan's CPU time in the run, and its memory after it. */
@@ -21,14 +21,15 @@ interface Watched extends LoadResult {
   readonly lostRecords: number;
 }
 
-export async function benchThroughput(stage: Stage, sink: Sink): Promise<void> {
+/** @param aim the loss of throughput, in percent, that is aimed at */
+export async function benchThroughput(stage: Stage, sink: Sink, aim = AIM, count = PAIRS): Promise<void> {
   say(
-    `Throughput (Envoy saturated with a ${SHARE}th of a processor; ${PAIRS} interleaved pairs of ${SECONDS} s)`,
+    `Throughput (Envoy saturated with a ${SHARE}th of a processor; ${count} interleaved pairs of ${SECONDS} s)`,
   );
   const pairs: { without: LoadResult; watched: Watched }[] = [];
   await stage.withShare(SHARE, async () => {
     await stage.run({ seconds: 1, rate: 0 });
-    for (let n = 0; n < PAIRS; n++) {
+    for (let n = 0; n < count; n++) {
       // Which comes first alternates, so that a machine that drifts favours neither.
       const before = n % 2 ? undefined : await stage.run({ seconds: SECONDS, rate: 0 });
       const watched = await runWatched(stage, sink);
@@ -55,12 +56,20 @@ export async function benchThroughput(stage: Stage, sink: Sink): Promise<void> {
     ]),
   ]);
   const ratios = pairs.map(({ watched: a, without: b }) => a.perSecond / b.perSecond);
+  const cpu = pairs.map(({ watched: a, without: b }) => a.proxyUs / b.proxyUs);
+  /* Where others use the machine, the proxy's own time says more than what it got done in a while. */
+  say(`  with / without, Envoy's CPU time per request: ${sayRatios(cpu)}`);
+  const own = watched.map(({ hopspanNs, requests }) => hopspanNs / 1000 / requests);
+  say(`  hopspan's own CPU time: ${round(median(own))} µs per request`);
   say(
-    `  with / without: median ${median(ratios).toFixed(3)}, from ${Math.min(...ratios).toFixed(3)} to ${Math.max(...ratios).toFixed(3)}; ` +
+    `  with / without, requests per second: ${sayRatios(ratios)}; ` +
       `lost records: ${watched.reduce((sum, { lostRecords }) => sum + lostRecords, 0)}`,
   );
-  sayAim(AIM, (1 - median(ratios)) * 100);
+  sayAim({ what: 'loss of throughput', limit: aim, unit: '%' }, (1 - median(ratios)) * 100);
 }
+
+const sayRatios = (all: readonly number[]): string =>
+  `median ${median(all).toFixed(3)}, from ${Math.min(...all).toFixed(3)} to ${Math.max(...all).toFixed(3)}`;
 
 /** A saturated Envoy with a processor of its own: more than hopspan can follow on the other one. */
 export async function benchSaturation(stage: Stage, sink: Sink): Promise<Memory> {
