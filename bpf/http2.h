@@ -177,6 +177,7 @@ static __always_inline void add_frame(struct hs_frame_scan *scan, __u32 kept, __
 	w->frame.flags = f->flags;
 	w->frame.marks = marks | (w->begins ? HS_FRAME_BEGINS : 0);
 	w->frame.messages = w->messages;
+	w->frame.padding = f->type == HS_DATA ? f->padding : 0;
 	w->messages = 0;
 	w->begins = 0;
 	__builtin_memcpy(w->bytes + at, &w->frame, sizeof(w->frame));

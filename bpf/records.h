@@ -184,7 +184,7 @@ struct hs_frame {
 	__u8 type;
 	__u8 flags;
 	__u8 marks;
-	__u8 reserved;
+	__u8 padding;   /* DATA that is padded: its length, as soon as it is known */
 	__u16 messages; /* DATA: gRPC messages whose last byte is in this part */
 };
 

@@ -228,7 +228,7 @@ export const FRAME = {
   type: 10,
   flags: 11,
   marks: 12,
-  reserved: 13,
+  padding: 13,
   messages: 14,
 } as const;
 

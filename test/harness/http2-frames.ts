@@ -5,7 +5,7 @@ import { FRAME, FRAME_MARKS, FRAMES_RECORD } from '../../src/records.gen.ts';
 const HEADER_BYTES = 9;
 const MAX_KEPT = 4096;
 const { BEGINS, ENDS, TRUNCATED } = FRAME_MARKS;
-const { END_STREAM } = FRAME_FLAGS;
+const { END_STREAM, PADDED } = FRAME_FLAGS;
 const { DATA, HEADERS, RST_STREAM, PUSH_PROMISE, GOAWAY, CONTINUATION } = FRAME_TYPE;
 const TOLD: readonly number[] = [DATA, HEADERS, RST_STREAM, PUSH_PROMISE, GOAWAY, CONTINUATION];
 const BLOCKS: readonly number[] = [HEADERS, PUSH_PROMISE, CONTINUATION];
@@ -37,6 +37,8 @@ export interface Entry {
   readonly kept: Uint8Array;
   /** Of gRPC, that end here; not counted by `entriesOf`. */
   readonly messages?: number;
+  /** Of DATA. */
+  readonly padding?: number;
 }
 
 /** What the kernel tells of a direction's bytes that come in these pieces: entries by piece. */
@@ -52,6 +54,7 @@ export function entriesOf(pieces: readonly Uint8Array[], maxBlockBytes = 16_384)
     const stream = bytes.readUInt32BE(at + 5) & 0x7fffffff;
     const start = at + HEADER_BYTES;
     const end = start + length;
+    const padded = type === DATA && flags & PADDED ? { padding: bytes[start] as number } : {};
     if (type !== CONTINUATION) left = maxBlockBytes;
     const keptEnd = start + Math.min(length, KEPT[type] ?? 0, left);
     left -= keptEnd - start;
@@ -67,7 +70,7 @@ export function entriesOf(pieces: readonly Uint8Array[], maxBlockBytes = 16_384)
         const endIsTold = ends && (type !== DATA || flags & END_STREAM);
         if (TOLD.includes(type) && (begins || kept.length > 0 || isCut || endIsTold)) {
           const marks = (begins ? BEGINS : 0) | (ends ? ENDS : 0) | (isCut ? TRUNCATED : 0);
-          entries[piece]?.push({ length, stream, type, flags, marks, kept });
+          entries[piece]?.push({ length, stream, type, flags, marks, kept, ...padded });
         }
         begins = false;
         from = to;
@@ -107,7 +110,7 @@ export function framesOfBytes(
   return { u8: bytes, u16: new Uint16Array(bytes.buffer), u32: new Uint32Array(bytes.buffer) };
 }
 
-function structOf({ length, stream, type, flags, marks, kept, messages = 0 }: Entry): Buffer {
+function structOf({ length, stream, type, flags, marks, kept, messages = 0, padding = 0 }: Entry): Buffer {
   const struct = Buffer.alloc(FRAME.size);
   struct.writeUInt32LE(length, FRAME.length);
   struct.writeUInt32LE(stream, FRAME.stream);
@@ -115,6 +118,7 @@ function structOf({ length, stream, type, flags, marks, kept, messages = 0 }: En
   struct[FRAME.type] = type;
   struct[FRAME.flags] = flags;
   struct[FRAME.marks] = marks;
+  struct[FRAME.padding] = padding;
   struct.writeUInt16LE(messages, FRAME.messages);
   return struct;
 }

@@ -29,6 +29,8 @@ export interface FramePart {
   flags: number;
   /** FRAME_MARKS */
   marks: number;
+  /** DATA: bytes of padding, where the frame is padded. */
+  padding: number;
   /** Of gRPC, that end here. */
   messages: number;
   /** Bytes of the memory that was read from. */
@@ -46,6 +48,7 @@ export function readPart(u8: Uint8Array, at: number, part: FramePart): void {
   part.type = u8[at + FRAME.type] as number;
   part.flags = u8[at + FRAME.flags] as number;
   part.marks = u8[at + FRAME.marks] as number;
+  part.padding = u8[at + FRAME.padding] as number;
   part.messages = u16(u8, at + FRAME.messages);
   part.start = at + FRAME.size;
   part.end = part.start + u16(u8, at + FRAME.kept);

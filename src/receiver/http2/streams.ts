@@ -29,6 +29,8 @@ import type { HeaderBlock } from './hpack.ts';
 const MAX_STREAMS = 4096;
 const MAX_CONNECTIONS = 131_072;
 const ERROR_CODE_BYTES = 4;
+/** RFC 9113, section 6.1. */
+const PAD_LENGTH_BYTES = 1;
 const NO_ERROR = 0;
 const NOTHING: readonly HttpMessageRecord[] = [];
 
@@ -104,7 +106,7 @@ export interface Streams {
 export function createStreams(maxConnections = MAX_CONNECTIONS, options?: HeadOptions): Streams {
   const connections = new Map<number, Connection>();
   const part: FramePart = {
-    ...{ length: 0, stream: 0, type: 0, flags: 0, marks: 0, messages: 0, start: 0, end: 0 },
+    ...{ length: 0, stream: 0, type: 0, flags: 0, marks: 0, padding: 0, messages: 0, start: 0, end: 0 },
   };
   let given: HttpMessageRecord[] = [];
 
@@ -175,6 +177,9 @@ export function createStreams(maxConnections = MAX_CONNECTIONS, options?: HeadOp
     if (!stream || !message || isOver(message)) return;
     count(direction, message, record);
     if (part.marks & FRAME_MARKS.BEGINS) message.record.bodyBytes += part.length;
+    if (part.marks & FRAME_MARKS.ENDS && part.flags & FRAME_FLAGS.PADDED) {
+      message.record.bodyBytes -= Math.min(part.length, PAD_LENGTH_BYTES + part.padding);
+    }
     if (part.marks & FRAME_MARKS.UNCOUNTED) message.record.flags |= MESSAGE_FLAGS.UNCOUNTED;
     if (part.messages > 0) message.record.firstMessageNs ||= record.timeNs;
     message.record.messages += part.messages;

@@ -514,3 +514,11 @@ describe('gRPC messages', () => {
     assert.equal(requestOf((client) => client.lose())?.flags, OVER | UNCOUNTED);
   });
 });
+
+test('padding is no part of a body', () => {
+  const { client, server } = open();
+  const padded = frame(DATA, PADDED | END_STREAM, 1, Buffer.concat([Buffer.from([3]), Buffer.alloc(10 + 3)]));
+  client.send(client.headers(1, GET), padded.subarray(0, 9), padded.subarray(9));
+  const [request] = server.send(server.headers(1, OK, END_STREAM));
+  assert.equal(request?.bodyBytes, 10);
+});
