@@ -152,7 +152,11 @@ for (const [name, mode] of Object.entries(MODES)) {
         const seen = hops.get(trace);
         assert.ok(seen, trace);
         assert.equal(counts(seen.hop)[0], messages, `downstream ${trace}`);
-        assert.equal(seen.upstreams[0] && counts(seen.upstreams[0])[0], messages, `upstream ${trace}`);
+        assert.deepEqual(
+          seen.upstreams.map((upstream) => counts(upstream)[0]),
+          [messages],
+          `${trace} ${JSON.stringify(seen.hop.attributes)}`,
+        );
       }
       assert.equal(hops.size, streams);
     });
