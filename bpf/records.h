@@ -134,6 +134,7 @@ enum hs_message_flags {
 	HS_UNTIL_END = 1 << 7,      /* the connection's end is the message's (RFC 9112, section 6.3) */
 	HS_RESET = 1 << 8,          /* HTTP/2: its sender reset the stream; set by the receiver */
 	HS_UNCOUNTED = 1 << 9,      /* HTTP/2: gRPC messages could not be counted, or there were none; set by the receiver */
+	HS_UNWANTED = 1 << 10,      /* HTTP/2: answered before it was whole, and its rest refused; set by the receiver */
 	HS_RELAYED = 1 << 5,        /* byte for byte what the other side read: the head stands there */
 };
 

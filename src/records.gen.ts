@@ -59,6 +59,7 @@ export const MESSAGE_FLAGS = {
   UNTIL_END: 128,
   RESET: 256,
   UNCOUNTED: 512,
+  UNWANTED: 1024,
   RELAYED: 32,
 } as const;
 

@@ -4,6 +4,7 @@ import {
   arrange,
   GATEWAY_STATUSES,
   isSameContent,
+  isWhole,
   isWithin,
   type Parts,
   type Trait,
@@ -120,7 +121,7 @@ export function createContentPairs(result: ContentResult): ContentPairs {
   function kindOf({ side, request, answer }: Trait): Kind {
     if (answer && request.tid !== answer.tid && handing.size < MAX_KINDS) handing.add(side.tgid);
     const tid = handing.has(side.tgid) ? 0 : request.tid;
-    const body = request.flags & MESSAGE_FLAGS.OVER ? request.bodyBytes : 'cut';
+    const body = isWhole(request) ? request.bodyBytes : 'cut';
     const key = `${side.tgid} ${tid} ${request.method} ${body} ${request.path}`;
     let kind = kinds.get(key);
     if (!kind) {

@@ -79,6 +79,10 @@ function letGoNs(side: Side, down: boolean): number {
 
 const isOver = (message: HttpMessageRecord): boolean => (message.flags & MESSAGE_FLAGS.OVER) !== 0;
 
+/** Its body is all that there was to send. */
+export const isWhole = (message: HttpMessageRecord): boolean =>
+  (message.flags & (MESSAGE_FLAGS.OVER | MESSAGE_FLAGS.UNWANTED)) === MESSAGE_FLAGS.OVER;
+
 function idsOf(tgid: number, { method, headers }: HttpMessageRecord): string[] {
   const ids: string[] = [];
   for (const [name] of IDS) {
@@ -154,7 +158,7 @@ export function isSameContent(up: Trait, down: Trait): boolean {
   const other = b.headers['user-agent'];
   return (
     a.path === b.path &&
-    (a.bodyBytes === b.bodyBytes || !isOver(a) || !isOver(b)) &&
+    (a.bodyBytes === b.bodyBytes || !isWhole(a) || !isWhole(b)) &&
     (agent === undefined || other === undefined || agent === other) &&
     !contradict(up, down)
   );

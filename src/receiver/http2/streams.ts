@@ -251,7 +251,7 @@ export function createStreams(maxConnections = MAX_CONNECTIONS, options?: HeadOp
     const { request, answer } = stream;
     if (direction.isAnswer && request && answer && isOver(answer) && direction.code === NO_ERROR) {
       /* The server has no use for the rest of the request, section 8.1. */
-      request.record.flags |= MESSAGE_FLAGS.OVER;
+      if (!isOver(request)) request.record.flags |= MESSAGE_FLAGS.OVER | MESSAGE_FLAGS.UNWANTED;
     } else {
       if (direction.isAnswer) stream.answer ??= createMessage(record, stream.id, stream.number);
       const reset = messageOf(stream, direction);

@@ -216,12 +216,12 @@ describe('a reset', () => {
     }
   });
 
-  test('by the server without an error, after a whole answer: both are whole', () => {
+  test('by the server without an error, after a whole answer: both are over, and not whole the request that had not ended', () => {
     const { client, server } = open();
     client.send(client.headers(1, GET));
     assert.deepEqual(server.send(server.headers(1, OK, END_STREAM)), []);
     const messages = server.send(reset(1, 0));
-    assert.deepEqual(flagsOf(messages), [OVER, OVER | ANSWER_MESSAGE]);
+    assert.deepEqual(flagsOf(messages), [OVER | MESSAGE_FLAGS.UNWANTED, OVER | ANSWER_MESSAGE]);
   });
 
   test('its code may come in pieces', () => {
