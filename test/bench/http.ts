@@ -1,5 +1,5 @@
 /** What watching HTTP/1 and gRPC costs, relayed as bytes and spoken by Envoy itself. */
-import { http2Cluster } from '../harness/http2-cluster.ts';
+import { http2Cluster } from '../harness/proxies.ts';
 import type { Sink } from './hopspan.ts';
 import { openStage, type StageOptions } from './load.ts';
 import { benchProbes } from './probes.ts';

@@ -12,9 +12,8 @@ import {
   startGrpcServer,
 } from '../harness/grpc-calls.ts';
 import { hopsOf, malformed, type SeenHop, startHopspan } from '../harness/hopspan.ts';
-import { http2Cluster } from '../harness/http2-cluster.ts';
 import { stopLeftovers } from '../harness/process.ts';
-import { startEnvoy } from '../harness/proxies.ts';
+import { http2Cluster, startEnvoy } from '../harness/proxies.ts';
 import { createRandom } from '../harness/random.ts';
 
 after(stopLeftovers);

@@ -16,7 +16,13 @@ import { judgePairs } from '../harness/http-truth.ts';
 import { startHttp2Backend } from '../harness/http2-backend.ts';
 import { type Http2ClientOptions, runHttp2Client } from '../harness/http2-client.ts';
 import { stopLeftovers } from '../harness/process.ts';
-import { http2Cluster, type RunningProxy, startEnvoy, startHaproxy, startNginxStream } from '../harness/proxies.ts';
+import {
+  http2Cluster,
+  type RunningProxy,
+  startEnvoy,
+  startHaproxy,
+  startNginxStream,
+} from '../harness/proxies.ts';
 
 after(stopLeftovers);
 
