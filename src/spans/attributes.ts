@@ -51,7 +51,7 @@ export const ATTRIBUTES = {
     type: 'string',
     meaning: 'Full name of the method, `package.Service/Method`; also the name of the span.',
   },
-  'rpc.response.status_code': {
+  'rpc.status_code': {
     on: ['hop', 'upstream'],
     type: 'string',
     meaning: 'The status in the trailers, such as `OK` or `DEADLINE_EXCEEDED`.',

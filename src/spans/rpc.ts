@@ -55,7 +55,7 @@ export function fillGrpc(bag: Bag, side: Side, client: boolean): void {
   const code = side.http?.answer?.headers['grpc-status'];
   if (code === undefined || !/^\d{1,3}$/.test(code)) return;
   const status = STATUS_NAMES[Number(code)] ?? code;
-  bag['rpc.response.status_code'] = status;
+  bag['rpc.status_code'] = status;
   if (client ? status !== 'OK' : SERVER_ERRORS.has(status)) bag['error.type'] ??= status;
 }
 

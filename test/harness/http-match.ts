@@ -91,7 +91,7 @@ function compareCall(seen: Values, told: Values, sent: HttpSent): Record<string,
   return {
     method: [seen['rpc.method'], `${sent.id}/x`],
     'upstream method': [told['rpc.method'], `${sent.id}/x`],
-    status: [seen['rpc.response.status_code'], status],
-    'upstream status': [told['rpc.response.status_code'], status],
+    status: [seen['rpc.status_code'], status],
+    'upstream status': [told['rpc.status_code'], status],
   };
 }

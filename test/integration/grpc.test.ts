@@ -60,7 +60,7 @@ function judge(calls: readonly Call[], hops: ReadonlyMap<string, SeenHop>, serve
     const { hop, upstreams } = seen;
     const facts = {
       method: [hop.attributes['rpc.method'], `test.Streams/${plan.kind}`],
-      status: [hop.attributes['rpc.response.status_code'], status[code]],
+      status: [hop.attributes['rpc.status_code'], status[code]],
       downstream: [String(counts(hop)), String([client.sent, client.received])],
       upstream: [String(upstreams.map(counts)), String([[arrived.received, arrived.sent]])],
     };
@@ -128,7 +128,7 @@ for (const [name, mode] of Object.entries(MODES)) {
         const arrived = server.calls.get(traceparent);
         const most = Number(requests) <= client.sent && Number(requests) >= (arrived?.received ?? 0);
         const outcome = hop?.attributes['hopspan.outcome'];
-        const statusCode = hop?.attributes['rpc.response.status_code'];
+        const statusCode = hop?.attributes['rpc.status_code'];
         /* The server knows the deadline, too, and may be the first. */
         const isServers = plan.deadlineMs !== undefined && LATE.includes(String(statusCode ?? outcome));
         return {

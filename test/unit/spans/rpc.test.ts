@@ -66,7 +66,7 @@ describe('a gRPC call', () => {
         Object.fromEntries(
           Object.entries(attributes).filter(([name]) => /^(rpc|http|url|error)\./.test(name)),
         ),
-        { 'rpc.system.name': 'grpc', 'rpc.method': 'shop.Cart/Add', 'rpc.response.status_code': 'OK' },
+        { 'rpc.system.name': 'grpc', 'rpc.method': 'shop.Cart/Add', 'rpc.status_code': 'OK' },
       );
       assert.equal(attributes['network.protocol.version'], '2');
     }
@@ -92,11 +92,11 @@ describe('a gRPC call', () => {
     const [hop, upstream] = spansOf(undefined, 503);
     assert.equal(hop?.attributes['http.response.status_code'], 503);
     assert.equal(hop?.attributes['error.type'], '503');
-    assert.equal(upstream?.attributes['rpc.response.status_code'], undefined);
+    assert.equal(upstream?.attributes['rpc.status_code'], undefined);
   });
 
   test('with a status that is none, or new', () => {
-    assert.equal(spansOf('x')[0]?.attributes['rpc.response.status_code'], undefined);
-    assert.equal(spansOf('99')[0]?.attributes['rpc.response.status_code'], '99');
+    assert.equal(spansOf('x')[0]?.attributes['rpc.status_code'], undefined);
+    assert.equal(spansOf('99')[0]?.attributes['rpc.status_code'], '99');
   });
 });
