@@ -127,6 +127,7 @@ test(`${CASES} broken HTTP/2 streams: nothing is made up or told twice, and othe
     ({ hop }) => hop.attributes['network.peer.port'],
   );
   const wrong: unknown[] = [];
+  let judged = 0;
   let broken = 0;
   const expected = Map.groupBy(sent, ({ localPort }) => localPort);
   for (const [port, connections] of expected) {
@@ -145,7 +146,8 @@ test(`${CASES} broken HTTP/2 streams: nothing is made up or told twice, and othe
       wrong.push({ way, bytes, least, most, cases: connections.map(({ index }) => index) });
     }
     const [only, ...others] = connections;
-    if (!only || others.length > 0) continue;
+    if (!only || others.length > 0) continue; // a port that was used again
+    judged++;
     const marked = told.filter(({ hop }) => hop.attributes['hopspan.unparsed']).length;
     const behind = bytesBehindFrames(only.requests, 'requests');
     const isBroken = behind !== undefined || bytesBehindFrames(only.answers, 'answers') !== undefined;
@@ -154,7 +156,7 @@ test(`${CASES} broken HTTP/2 streams: nothing is made up or told twice, and othe
       wrong.push({ marked, behind, case: only.index });
     if (mustBeMarked) broken++;
   }
-  assert.ok(broken > CASES / 20, `${broken} were broken`);
+  assert.ok(judged > 0 && broken > judged / 20, `${broken} of ${judged} were broken`);
   assert.deepEqual(wrong.slice(0, 5), [], `${wrong.length} of ${expected.size} ports`);
 });
 
