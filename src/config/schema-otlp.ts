@@ -1,7 +1,13 @@
 import { z } from 'zod';
-import { DEFAULT_OTLP_OPTIONS } from '../exporter/otlp/options.ts';
+import { DEFAULT_HTTP_ENDPOINT, DEFAULT_OTLP_OPTIONS } from '../exporter/otlp/options.ts';
 import { FIELD_INFO, optional, section } from './fields.ts';
-import { ENDPOINT_RULE, FILE_RULE, HEADER_NAME_RULE, HEADER_VALUE_RULE } from './otlp-rules.ts';
+import {
+  ENDPOINT_RULE,
+  FILE_RULE,
+  HEADER_NAME_RULE,
+  HEADER_VALUE_RULE,
+  HTTP_ENDPOINT_RULE,
+} from './otlp-rules.ts';
 import { applyRule, booleanRule, durationMsRule, integerRule, oneOfRule } from './rules.ts';
 import { isTextScalar } from './scalar.ts';
 
@@ -31,20 +37,16 @@ const HEADERS = z
   .register(FIELD_INFO, {
     accepts: 'a mapping from header names to texts',
     default: '`OTEL_EXPORTER_OTLP_HEADERS`, else none',
-    meaning: 'gRPC metadata sent with every request, credentials for example. Never logged.',
+    meaning:
+      'Sent with every request, as gRPC metadata or HTTP headers; credentials for example. Never logged.',
   });
 
 const otlpRetry = DEFAULT_OTLP_OPTIONS.retry;
 const fileOrVariable = (variable: string, meaning: string) =>
   optional(FILE_RULE, undefined, `\`OTEL_EXPORTER_OTLP_${variable}\`, else none`, meaning);
 
-export const OTLP = section({
-  endpoint: optional(
-    ENDPOINT_RULE,
-    undefined,
-    '`OTEL_EXPORTER_OTLP_ENDPOINT`, else `http://localhost:4317`',
-    'Where to send, by gRPC. `http://` is plain text, `https://` is TLS, without either `tls.insecure` decides. Without a port it is 4317.',
-  ),
+/** What both exporters have. */
+const COMMON = {
   headers: HEADERS,
   compression: optional(
     oneOfRule('none', 'gzip'),
@@ -109,4 +111,30 @@ export const OTLP = section({
       'A batch is given up after this long; 0 means never.',
     ),
   }),
+};
+
+export const OTLP = section({
+  endpoint: optional(
+    ENDPOINT_RULE,
+    undefined,
+    '`OTEL_EXPORTER_OTLP_ENDPOINT`, else `http://localhost:4317`',
+    'Where to send, by gRPC. `http://` is plain text, `https://` is TLS, without either `tls.insecure` decides. Without a port it is 4317.',
+  ),
+  ...COMMON,
+});
+
+export const OTLP_HTTP = section({
+  endpoint: optional(
+    HTTP_ENDPOINT_RULE,
+    undefined,
+    `\`OTEL_EXPORTER_OTLP_ENDPOINT\`, else \`${DEFAULT_HTTP_ENDPOINT}\``,
+    'Where to send, by HTTP with protobuf: `/v1/traces` is added to it. Without a port it is 80 or, for `https://`, 443.',
+  ),
+  traces_endpoint: optional(
+    HTTP_ENDPOINT_RULE,
+    undefined,
+    '`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, else `endpoint`',
+    'Where to send, as it stands: nothing is added to it.',
+  ),
+  ...COMMON,
 });

@@ -6,7 +6,7 @@ import type { ExporterLog } from '../log.ts';
 import { Trouble } from '../trouble.ts';
 import { Backoff } from './backoff.ts';
 import { type Batch, release } from './batch.ts';
-import type { OtlpClient } from './client.ts';
+import { createOtlpClient, type OtlpClient } from './client.ts';
 import type { OtlpOptions } from './options.ts';
 import type { SendResult } from './send-result.ts';
 import { SpanQueue } from './span-queue.ts';
@@ -14,6 +14,8 @@ import { SpanQueue } from './span-queue.ts';
 /** A batch that is not full goes out this long after its first span. */
 const MAX_BATCH_AGE_MS = 200;
 const MAX_IN_FLIGHT = 4;
+/** A server that asks for a longer pause than this is asked again nevertheless. */
+const MAX_SERVER_DELAY_MS = 3_600_000;
 
 export interface OtlpExporterDeps {
   readonly log: ExporterLog;
@@ -21,12 +23,6 @@ export interface OtlpExporterDeps {
   /** Numbers in [0, 1), for the back-off's jitter. */
   readonly random?: () => number;
   readonly connect?: (options: OtlpOptions) => Promise<OtlpClient>;
-}
-
-/** gRPC is loaded only here: a quarter of what hopspan holds in memory, and other exporters do without. */
-async function connectByGrpc(options: OtlpOptions): Promise<OtlpClient> {
-  const { createOtlpClient } = await import('./client.ts');
-  return createOtlpClient(options);
 }
 
 class OtlpExporter implements Exporter {
@@ -57,7 +53,7 @@ class OtlpExporter implements Exporter {
     this.#options = options;
     this.#log = deps.log;
     this.#clock = deps.clock ?? systemClock;
-    this.#connect = deps.connect ?? connectByGrpc;
+    this.#connect = deps.connect ?? createOtlpClient;
     this.#backoff = new Backoff(options.retry, deps.random ?? Math.random);
     this.#outage = new Trouble(this.#clock, (reason) => this.#warn(`does not answer (${reason})`));
     this.#drops = new Trouble(this.#clock, (reason) => this.#warn(reason));
@@ -168,7 +164,9 @@ class OtlpExporter implements Exporter {
     this.#downSinceMs ??= this.#clock.now();
     this.#lostConnection ||= !result.connected;
     const first = this.#cancelBackoff === undefined;
-    const delayMs = first ? Math.max(this.#backoff.nextMs(), result.afterMs) : 0;
+    const delayMs = first
+      ? Math.max(this.#backoff.nextMs(), Math.min(result.afterMs, MAX_SERVER_DELAY_MS))
+      : 0;
     const elapsedMs = this.#clock.now() + delayMs - (batch.firstSentMs ?? 0);
     if (maxElapsedMs > 0 && elapsedMs > maxElapsedMs) {
       this.#drop(batch.count, `has taken nothing for ${maxElapsedMs / 1000} s (${result.reason})`);
@@ -246,7 +244,7 @@ class OtlpExporter implements Exporter {
 }
 
 /**
- * Sends spans over OTLP/gRPC. Memory is bounded by `queueSize` spans; an endpoint that is down, at start or
+ * Sends spans over OTLP. Memory is bounded by `queueSize` spans; an endpoint that is down, at start or
  * later, is warned about and tried again with back-off.
  */
 export function createOtlpExporter(name: string, options: OtlpOptions, deps: OtlpExporterDeps): Exporter {

@@ -22,7 +22,7 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
   [
     '{}',
     '1:1: found nothing for receivers, expected a mapping with at least one of ebpf or otlp',
-    '1:1: found nothing for exporters, expected a mapping with at least one of otlp, console or file',
+    '1:1: found nothing for exporters, expected a mapping with at least one of otlp, otlphttp, console or file',
     '1:1: found nothing for service, expected a mapping with pipelines',
   ],
   [
@@ -57,23 +57,23 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
   ],
   [
     yaml({ exporters: '{console: , consle/2: , toString: , __proto__: , "otlp/": , "otlp/a b": }' }),
-    '2:24: found the unknown exporter "consle/2", expected otlp, console or file; did you mean "console"?',
-    '2:36: found the unknown exporter "toString", expected otlp, console or file',
-    '2:48: found the unknown exporter "__proto__", expected otlp, console or file',
+    '2:24: found the unknown exporter "consle/2", expected otlp, otlphttp, console or file; did you mean "console"?',
+    '2:36: found the unknown exporter "toString", expected otlp, otlphttp, console or file',
+    '2:48: found the unknown exporter "__proto__", expected otlp, otlphttp, console or file',
     '2:61: found the name "otlp/", expected TYPE or TYPE/NAME without spaces or symbols',
     '2:72: found the name "otlp/a b", expected TYPE or TYPE/NAME without spaces or symbols',
   ],
   [
     yaml({ receivers: '', exporters: '[]', more: 'processors: 5' }),
     '1:1: found nothing for receivers, expected a mapping with at least one of ebpf or otlp',
-    '2:12: found a list for exporters, expected a mapping with at least one of otlp, console or file',
+    '2:12: found a list for exporters, expected a mapping with at least one of otlp, otlphttp, console or file',
     '3:44: found the receiver "ebpf", which is not defined under receivers, expected none, as there is none',
     '3:63: found the exporter "console", which is not defined under exporters, expected none, as there is none',
     '4:13: found 5 for processors, expected a mapping with at least one of hop_parent',
   ],
   [
     yaml({ exporters: '{}' }).replace('[console]', '[]'),
-    '2:1: found no entry in exporters, expected at least one of otlp, console or file',
+    '2:1: found no entry in exporters, expected at least one of otlp, otlphttp, console or file',
     '3:51: found no exporter in service.pipelines.traces.exporters, expected at least one',
   ],
   [
