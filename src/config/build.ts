@@ -1,5 +1,5 @@
 import { parseHttpEndpoint } from '../exporter/otlp/endpoint.ts';
-import { DEFAULT_HTTP_ENDPOINT, DEFAULT_OTLP_OPTIONS } from '../exporter/otlp/options.ts';
+import { DEFAULT_DISK_BYTES, DEFAULT_HTTP_ENDPOINT, DEFAULT_OTLP_OPTIONS } from '../exporter/otlp/options.ts';
 import type { OtlpEnv } from './otel-env.ts';
 import { resolveEndpoint } from './otlp-rules.ts';
 import type {
@@ -92,6 +92,9 @@ function built(
   insecure: boolean,
 ): Omit<OtlpExporterConfig, 'protocol'> {
   const retry = parsed.retry_on_failure;
+  const { queue_size: queueSize, directory, max_size: maxBytes = DEFAULT_DISK_BYTES } = parsed.sending_queue;
+  // A disk's bound is its size: time would lose what was promised.
+  const maxElapsedMs = directory === undefined ? DEFAULT_OTLP_OPTIONS.retry.maxElapsedMs : 0;
   return {
     type: 'otlp',
     name,
@@ -105,12 +108,13 @@ function built(
       ...given('certFile', parsed.tls.cert_file ?? env.certFile),
       ...given('keyFile', parsed.tls.key_file ?? env.keyFile),
     },
-    queueSize: parsed.sending_queue.queue_size,
+    queueSize,
+    ...(directory === undefined ? {} : { disk: { directory, maxBytes } }),
     retry: {
       enabled: retry.enabled,
       initialIntervalMs: retry.initial_interval,
       maxIntervalMs: retry.max_interval,
-      maxElapsedMs: retry.max_elapsed_time,
+      maxElapsedMs: retry.max_elapsed_time ?? maxElapsedMs,
     },
   };
 }

@@ -24,6 +24,11 @@ export function checkOtlp(check: Check, parsed: ParsedOtlpHttp, built: OtlpExpor
     const text = `${what} for ${pathName(path)}, expected at most that`;
     mistakeAtKey(check, [...path, 'retry_on_failure', 'initial_interval'], text);
   }
+  const { directory, max_size } = parsed.sending_queue;
+  if (directory === undefined && max_size !== undefined) {
+    const text = `found max_size without directory for ${pathName(path)}, expected both: it bounds the queue on disk`;
+    mistakeAtKey(check, [...path, 'sending_queue', 'max_size'], text);
+  }
   if (parsed.tls.insecure !== undefined && parsed.tls.insecure !== tls.insecure) {
     warnAtKey(
       check,

@@ -8,7 +8,7 @@ import {
   HEADER_VALUE_RULE,
   HTTP_ENDPOINT_RULE,
 } from './otlp-rules.ts';
-import { applyRule, booleanRule, durationMsRule, integerRule, oneOfRule } from './rules.ts';
+import { applyRule, booleanRule, durationMsRule, integerRule, oneOfRule, sizeRule } from './rules.ts';
 import { isTextScalar } from './scalar.ts';
 
 /** Only names and positions of headers appear in messages: their values are often credentials. */
@@ -82,7 +82,19 @@ const COMMON = {
       integerRule(1, 10_000_000, 'spans'),
       DEFAULT_OTLP_OPTIONS.queueSize,
       String(DEFAULT_OTLP_OPTIONS.queueSize),
-      'The most spans that may wait to be sent; those on top of it are dropped and counted.',
+      'The most spans that may wait in memory; those on top of it are dropped and counted.',
+    ),
+    directory: optional(
+      FILE_RULE,
+      undefined,
+      'none',
+      'A directory for a queue on disk: spans outlive a backend that is away and hopspan itself ([sending](sending.md)). Made if it is not there.',
+    ),
+    max_size: optional(
+      sizeRule('1MiB', '1024GiB'),
+      undefined,
+      '256MiB',
+      'The most bytes of spans that may wait in `directory`; those on top of it are dropped and counted.',
     ),
   }),
   retry_on_failure: section({
@@ -106,8 +118,8 @@ const COMMON = {
     ),
     max_elapsed_time: optional(
       durationMsRule('0s', '24h'),
-      otlpRetry.maxElapsedMs,
-      `${otlpRetry.maxElapsedMs / 1000}s`,
+      undefined,
+      `${otlpRetry.maxElapsedMs / 1000}s; with \`sending_queue.directory\` 0`,
       'A batch is given up after this long; 0 means never.',
     ),
   }),

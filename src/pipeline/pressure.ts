@@ -13,13 +13,16 @@ export function createPressure(
   exporters: readonly Exporter[],
   nowMs: () => number = () => performance.now(),
 ): () => boolean {
-  const progress = new Map(exporters.map((exporter) => [exporter, { exported: -1, sinceMs: 0 }]));
+  const progress = new Map(exporters.map((exporter) => [exporter, { through: -1, sinceMs: 0 }]));
   return () => {
     let busy = false;
     for (const [exporter, last] of progress) {
-      const { exported, waiting } = exporter.stats();
-      if (exported !== last.exported || waiting < HIGH_SPANS) {
-        last.exported = exported;
+      const { exported, waiting: all, stored = 0 } = exporter.stats();
+      // What is on disk is out of the way.
+      const waiting = all - stored;
+      const through = exported + stored;
+      if (through !== last.through || waiting < HIGH_SPANS) {
+        last.through = through;
         last.sinceMs = nowMs();
       }
       if (waiting >= HIGH_SPANS && nowMs() - last.sinceMs < STUCK_MS) busy = true;

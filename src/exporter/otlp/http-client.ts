@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import {
   type ClientRequest,
   Agent as HttpAgent,
@@ -95,7 +96,13 @@ function exchange(request: ClientRequest, body: Uint8Array): Promise<HttpAnswer>
       reject(stale ? new StaleConnection(error.message, { cause: error }) : error);
     });
     request.on('response', (response) => {
-      collect(response).then(resolve, reject);
+      collect(response)
+        .then(async (answer) => {
+          // The body's memory may be given back once this is over, so nothing may be writing it any more.
+          if (!request.writableFinished) await once(request.destroy(), 'close');
+          return answer;
+        })
+        .then(resolve, reject);
     });
     request.end(body);
   });

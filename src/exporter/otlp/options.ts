@@ -16,6 +16,13 @@ export interface OtlpRetryOptions {
   readonly maxElapsedMs: number;
 }
 
+export interface OtlpDiskOptions {
+  /** Made if it is not there. */
+  readonly directory: string;
+  /** The most bytes of requests that may wait there; what comes on top is dropped and counted. */
+  readonly maxBytes: number;
+}
+
 /** As OTEL_EXPORTER_OTLP_PROTOCOL has them. */
 export type OtlpProtocol = 'grpc' | 'http/protobuf';
 
@@ -35,6 +42,8 @@ export interface OtlpOptions {
   readonly tls: OtlpTlsOptions;
   /** The most spans that may wait, those being sent included; what comes on top is dropped and counted. */
   readonly queueSize: number;
+  /** A queue on disk behind the one in memory, which then holds only what is not yet written. */
+  readonly disk?: OtlpDiskOptions;
   readonly retry: OtlpRetryOptions;
 }
 
@@ -51,3 +60,4 @@ export const DEFAULT_OTLP_OPTIONS: OtlpOptions = {
 };
 
 export const DEFAULT_HTTP_ENDPOINT = 'http://localhost:4318';
+export const DEFAULT_DISK_BYTES = 256 * 1024 * 1024;

@@ -183,6 +183,29 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
   ],
   [otlp('{compression: zstd}'), '2:33: found "zstd" for exporters.otlp.compression, expected none or gzip'],
   [
+    otlp('{sending_queue: {max_size: 1GiB}}'),
+    '2:36: found max_size without directory for exporters.otlp, expected both: it bounds the queue on disk',
+  ],
+  [
+    otlp('{sending_queue: {directory: q, max_size: 1GB}}'),
+    '2:60: found "1GB" for exporters.otlp.sending_queue.max_size, expected bytes, or a size such as 512MiB or 2GiB, from 1MiB to 1024GiB',
+  ],
+  [
+    otlp('{sending_queue: {directory: ""}}'),
+    '2:47: found "" for exporters.otlp.sending_queue.directory, expected the path of a file',
+  ],
+  [
+    yamlWithExporter('otlphttp', '{endpoint: "localhost:4318"}'),
+    '2:34: found "localhost:4318" for exporters.otlphttp.endpoint, expected http://HOST:PORT or https://HOST:PORT, with or without a path',
+  ],
+  [
+    yaml({
+      receivers: '{ebpf: , otlp: {protocols: {http: }}}',
+      exporters: '{otlphttp: , otlp: {endpoint: "http://localhost:4318"}, console: }',
+    }),
+    '2:13: found http://localhost:4318/v1/traces for exporters.otlphttp.endpoint, where the receiver otlp listens, expected another endpoint for one of them',
+  ],
+  [
     otlp('{headers: [a]}'),
     '2:29: found a list for exporters.otlp.headers, expected a mapping from header names to texts',
   ],

@@ -218,6 +218,31 @@ test('variables complete an exporter without endpoint, and no other', () => {
   assert.deepEqual(own, { ...OTLP_DEFAULTS, endpoint: 'http://file:1' });
 });
 
+test('a queue on disk, in which nothing grows too old', () => {
+  const built = exporter('otlp', '{endpoint: "http://a:1", sending_queue: {directory: /var/lib/q}}');
+  assert.ok(built.type === 'otlp');
+  assert.deepEqual(built.disk, { directory: '/var/lib/q', maxBytes: 256 * 1024 * 1024 });
+  assert.equal(built.retry.maxElapsedMs, 0);
+  const chosen = exporter(
+    'otlphttp',
+    '{sending_queue: {directory: q, max_size: 2GiB}, retry_on_failure: {max_elapsed_time: 1h}}',
+  );
+  assert.ok(chosen.type === 'otlp');
+  assert.equal(chosen.disk?.maxBytes, 2 * 2 ** 30);
+  assert.equal(chosen.retry.maxElapsedMs, 3_600_000);
+});
+
+for (const [size, bytes] of [
+  ['1048576', 2 ** 20],
+  ['1024KiB', 2 ** 20],
+  ['"64 MiB"', 64 * 2 ** 20],
+] as const) {
+  test(`max_size ${size} is ${bytes} bytes`, () => {
+    const built = exporter('otlp', `{sending_queue: {directory: q, max_size: ${size}}}`);
+    assert.equal(built.type === 'otlp' && built.disk?.maxBytes, bytes);
+  });
+}
+
 const HTTP: readonly [string, NodeJS.ProcessEnv, string][] = [
   ['', {}, 'http://localhost:4318/v1/traces'],
   ['{endpoint: https://a/otlp}', {}, 'https://a/otlp/v1/traces'],

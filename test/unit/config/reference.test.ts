@@ -66,7 +66,7 @@ test('defaults in the reference are the defaults of an empty component', () => {
     'exporters.otlp.retry_on_failure.enabled': String(otlp.retry.enabled),
     'exporters.otlp.retry_on_failure.initial_interval': `${otlp.retry.initialIntervalMs / 1000}s`,
     'exporters.otlp.retry_on_failure.max_interval': `${otlp.retry.maxIntervalMs / 1000}s`,
-    'exporters.otlp.retry_on_failure.max_elapsed_time': `${otlp.retry.maxElapsedMs / 1000}s`,
+    'exporters.otlp.retry_on_failure.max_elapsed_time': `${otlp.retry.maxElapsedMs / 1000}s; with \`sending_queue.directory\` 0`,
     'exporters.console.color': console.color,
     'exporters.console.format': console.format,
     'service.telemetry.logs.level': config.telemetry.logLevel,
