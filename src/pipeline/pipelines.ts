@@ -45,6 +45,8 @@ export function createPipelines(config: Config, deps: PipelineDeps): Pipelines {
   const exporters = new Map(
     config.exporters.map((exporter) => [exporter.name, createExporter(exporter, deps)]),
   );
+  const pressure = createPressure([...exporters.values()]);
+  const { busy } = pressure;
   const readContext = createContextReader(createPropagator(config.propagators));
   const sinks = new Map(config.pipelines.map((pipeline) => [pipeline, sinkOf(pipeline)]));
   const byReceiver = new Map<string, TracePipeline[]>();
@@ -66,14 +68,13 @@ export function createPipelines(config: Config, deps: PipelineDeps): Pipelines {
       config.processors.filter((processor) => processor.name === name).map(createProcessor),
     );
     const behind = pipeline.exporters.flatMap((name) => exporters.get(name) ?? []);
-    return createSpanSink(processors, behind);
+    return createSpanSink(processors, behind, undefined, pressure.hopeless);
   }
 
   function sinksBehind(receiver: string): SpanSink[] {
     return [...sinks].flatMap(([pipeline, sink]) => (pipeline.receivers.includes(receiver) ? [sink] : []));
   }
 
-  const busy = createPressure([...exporters.values()]);
   let timer: NodeJS.Timeout | undefined;
 
   return {

@@ -5,7 +5,10 @@ import type { PipelineSpan } from '../spans/foreign-span.ts';
 /** One pipeline behind its receivers: the processors in their order, then every exporter. */
 export interface SpanSink {
   export(spans: readonly PipelineSpan[]): void;
-  /** Whether every exporter has room for so many more spans, those that wait in processors counted. */
+  /**
+   * Whether every exporter that is not `hopeless` has room for so many more spans, those that wait in processors
+   * counted; at least one has.
+   */
   hasRoom(count: number): boolean;
   /** Gives on what has waited long enough in processors; to be called often. */
   advance(): void;
@@ -18,6 +21,7 @@ export function createSpanSink(
   processors: readonly Processor[],
   exporters: readonly Exporter[],
   nowMs: () => number = () => performance.now(),
+  hopeless: (exporter: Exporter) => boolean = () => false,
 ): SpanSink {
   /** From the processor of that index on. */
   function pass(spans: readonly PipelineSpan[], from: number): void {
@@ -35,7 +39,8 @@ export function createSpanSink(
     export: (spans) => pass(spans, 0),
     hasRoom(count) {
       const held = processors.reduce((sum, processor) => sum + processor.held(), 0);
-      return exporters.every((exporter) => exporter.hasRoom(held + count));
+      const full = exporters.filter((exporter) => !exporter.hasRoom(held + count));
+      return full.length === 0 || (full.length < exporters.length && full.every(hopeless));
     },
     advance() {
       for (const [index, processor] of processors.entries()) pass(processor.advance(nowMs()), index + 1);
