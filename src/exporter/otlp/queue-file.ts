@@ -15,7 +15,11 @@ const MAX_LOOKUPS = 1_000_000;
 // Result codes: https://www.sqlite.org/rescode.html
 const SQLITE_BUSY = 5;
 const SQLITE_CORRUPT = 11;
+const SQLITE_FULL = 13;
 const SQLITE_NOTADB = 26;
+
+/** The file, and those that SQLite keeps beside it. */
+const ENDS = ['', '-wal', '-journal', '-shm'];
 
 export interface StoredBatch {
   readonly id: number;
@@ -128,10 +132,35 @@ export class QueueFile {
 
   remove(id: number): void {
     this.#removed.add(id);
-    for (const each of this.#removed) {
-      this.#delete.run(each);
-      this.#removed.delete(each);
+    try {
+      for (const each of this.#removed) {
+        this.#delete.run(each);
+        this.#removed.delete(each);
+      }
+    } catch (error) {
+      if (resultCode(error) !== SQLITE_FULL || !this.#isUseless()) throw error;
+      this.#renew();
     }
+  }
+
+  /** Whether all that is in it should have been removed. */
+  #isUseless(): boolean {
+    const { rows } = this.#database.prepare('SELECT count(*) rows FROM batches').get() as { rows: number };
+    return rows <= this.#removed.size;
+  }
+
+  /** A log that fills the disk can neither take a removal nor be brought into the file: both give way to new ones. */
+  #renew(): void {
+    this.#database.close();
+    for (const end of ENDS) rmSync(this.#path + end, { force: true });
+    this.#reopen();
+    this.#removed.clear();
+  }
+
+  #reopen(): void {
+    closeSync(openSync(this.#path, 'a', 0o600));
+    this.#database = openDatabase(this.#path);
+    [this.#insert, this.#delete, this.#select] = this.#prepare();
   }
 
   /** Brings all that was put onto the disk itself, and gives back a large file's room once it is empty. */
@@ -146,8 +175,7 @@ export class QueueFile {
   repair(): string {
     this.#database.close();
     const damagedFile = rescue(this.#path);
-    this.#database = openDatabase(this.#path);
-    [this.#insert, this.#delete, this.#select] = this.#prepare();
+    this.#reopen();
     return damagedFile;
   }
 
@@ -223,7 +251,7 @@ function rescue(path: string): string {
 
 /** With the files that SQLite keeps beside it; what was there before is removed. */
 function move(from: string, to: string): void {
-  for (const end of ['', '-wal', '-journal', '-shm']) {
+  for (const end of ENDS) {
     rmSync(to + end, { force: true });
     try {
       renameSync(from + end, to + end);

@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict';
-import { closeSync, existsSync, openSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
@@ -176,4 +186,84 @@ test('a directory that cannot be made says why', () => {
   writeFileSync(join(folder, 'plain'), '');
   assert.throws(() => new QueueFile(join(folder, 'plain', 'q', 'x.queue')), /ENOTDIR/);
   assert.equal(existsSync(join(folder, 'plain', 'q')), false);
+});
+
+const MODULE = new URL('../../../src/exporter/otlp/queue-file.ts', import.meta.url).href;
+/** Puts batches and tells the id of each when it is put; removes every third one. */
+const WRITER = `import { QueueFile } from '${MODULE}';
+import { writeSync } from 'node:fs';
+const file = new QueueFile(process.argv[1]);
+for (let id = file.contents.lastId + 1; ; id++) {
+  file.put(id, id % 7, new Uint8Array(20_000).fill(id % 251).fill(id >> 8, 0, 1));
+  writeSync(1, id + '\\n');
+  if (id % 3 === 0) file.remove(id - 2);
+  if (id % 50 === 0) file.sync();
+}`;
+
+test('kill -9 at any time: what was put is there, five times over', async () => {
+  const path = newPath();
+  let last = 0;
+  for (let round = 1; round <= 5; round++) {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', WRITER, path], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let said = '';
+    for await (const chunk of child.stdout.setEncoding('utf8')) {
+      said += chunk;
+      if (said.split('\n').length > 97 * round) child.kill('SIGKILL');
+    }
+    const told = Number(said.trimEnd().split('\n').at(-1));
+    assert.ok(told > last);
+    reopen(path, (file, { lastId, damagedFile }) => {
+      assert.equal(damagedFile, undefined);
+      // The one in the writing may be there or not.
+      assert.ok(lastId === told || lastId === told + 1, `${lastId} after ${told}`);
+      const { ids, damaged } = idsIn(file);
+      assert.deepEqual(damaged, []);
+      const there = new Set(ids);
+      for (let id = 1; id < told; id++) assert.ok(there.has(id) || id % 3 === 1, `batch ${id}`);
+      // A kill may have come between a batch and a removal.
+      assert.ok(ids.filter((id) => id % 3 === 1).length <= round + 1);
+    });
+    last = told;
+  }
+});
+
+test('a full disk refuses a batch and keeps the others; with room again it goes on', (t) => {
+  const disk = join(folder, 'full');
+  mkdirSync(disk);
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk], { stdio: 'ignore' });
+  } catch {
+    t.skip('this user may not mount a tmpfs');
+    return;
+  }
+  try {
+    const path = join(disk, 'otlp.queue');
+    const file = new QueueFile(path);
+    let id = 1;
+    assert.throws(() => {
+      for (; id < 100; id++) fill(file, id, id);
+    }, /full/);
+    const stored = id - 1;
+    assert.ok(stored > 10, `${stored} batches of 20 kB on 1 MB`);
+    assert.deepEqual(idsIn(file).ids, range(1, stored));
+    const tryAll = (ids: number[]) => {
+      for (const each of ids) {
+        try {
+          file.remove(each);
+          file.sync();
+        } catch (error) {
+          assert.match(String(error), /full/);
+        }
+      }
+    };
+    tryAll(range(1, stored));
+    fill(file, 200, 205);
+    assert.deepEqual(idsIn(file).ids, range(200, 205));
+    file.close();
+    reopen(path, (again) => assert.deepEqual(idsIn(again).ids, range(200, 205)));
+  } finally {
+    execFileSync('umount', ['-l', disk]);
+  }
 });
