@@ -93,7 +93,7 @@ const COMMON = {
     max_size: optional(
       sizeRule('1MiB', '1024GiB'),
       undefined,
-      '256MiB',
+      '1GiB',
       'The most bytes of spans that may wait in `directory`; those on top of it are dropped and counted.',
     ),
   }),

@@ -3,11 +3,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { QueueFile } from '../../src/exporter/otlp/queue-file.ts';
+import { startEnvoy } from '../harness/envoy.ts';
 import { type OtlpSink, startOtlpSink } from '../harness/otlp-sink.ts';
 import { freePort } from '../harness/ports.ts';
 import { type Child, startChild, stopLeftovers, until } from '../harness/process.ts';
 import { createSpanSender } from '../harness/span-sender.ts';
 import { temporaryFolder } from '../harness/temporary-folder.ts';
+import { runClient, startBackend, startClient } from '../harness/traffic.ts';
 
 after(stopLeftovers);
 
@@ -24,19 +26,23 @@ interface Setup {
   written(): Set<string>;
 }
 
-/** hopspan between an application and its backends; no kernel is needed for that. */
-async function setUp(exporters: (folder: string) => Record<string, string>): Promise<Setup> {
+/** hopspan between an application, for which no kernel is needed, or another receiver and its backends. */
+async function setUp(
+  exporters: (folder: string) => Record<string, string>,
+  receiver?: string,
+): Promise<Setup> {
   const folder = temporaryFolder(after);
   const port = await freePort();
+  const [type] = /^\w+/.exec(receiver ?? 'otlp') ?? [];
   const config = join(folder, 'hopspan.yaml');
   const more = exporters(folder);
   const lines = [
-    `receivers: { otlp: { protocols: { http: { endpoint: '127.0.0.1:${port}' } } } }`,
+    `receivers: { ${receiver ?? `otlp: { protocols: { http: { endpoint: '127.0.0.1:${port}' } } }`} }`,
     'exporters:',
     `  file: { path: ${join(folder, 'spans.jsonl')} }`,
     ...Object.entries(more).map(([name, yaml]) => `  ${name}: ${yaml}`),
     'service:',
-    `  pipelines: { traces: { receivers: [otlp], exporters: [file, ${Object.keys(more).join(', ')}] } }`,
+    `  pipelines: { traces: { receivers: [${type}], exporters: [file, ${Object.keys(more).join(', ')}] } }`,
   ];
   writeFileSync(config, lines.join('\n'));
   return {
@@ -44,7 +50,7 @@ async function setUp(exporters: (folder: string) => Record<string, string>): Pro
     port,
     async start() {
       const child = await startChild(process.execPath, [MAIN, 'run', '--config', config]);
-      await child.line(/listening/, 60_000);
+      await child.line(/listening|ready/, 60_000);
       return child;
     },
     written() {
@@ -121,6 +127,49 @@ for (const [exporter, protocol] of [
     assert.doesNotMatch(again.stderr(), /dropped so far.*[1-9]\d* dropped|could not be exported/);
   });
 }
+
+test("Envoy's hops: a backend that is away, kill -9 under load, and a new start", async (t) => {
+  const gone = await startOtlpSink();
+  await gone.stop();
+  const backend = await startBackend();
+  const envoy = await startEnvoy({ listeners: [{ upstreamPort: backend.port }] });
+  const setup = await setUp(
+    (folder) => ({ otlp: onDisk(gone.endpoint, folder) }),
+    `ebpf: { targets: [{ pid: ${envoy.pid} }] }`,
+  );
+  const load = { port: envoy.port, concurrency: 20, exchanges: 3 };
+
+  const killed = await setup.start();
+  const going = await startClient({ ...load, connections: 2000 });
+  await until('spans in the file', () => setup.written().size > 5000, 60_000);
+  killed.kill('SIGKILL');
+  await killed.exited;
+  await going.done;
+  const before = setup.written();
+
+  const again = await setup.start();
+  await runClient({ ...load, firstConnId: 2000, connections: 300 });
+  const sink = await startOtlpSink({ port: gone.port });
+  t.after(() => sink.stop());
+  await until('the hops since the new start', () => setup.written().size > before.size + 2000, 60_000);
+  await until('all of them', () => arrived(sink).ids.size > setup.written().size - QUEUE_SIZE, 60_000);
+  assert.deepEqual(await again.stop('SIGTERM', 20_000), { code: 0, signal: null }, again.stderr());
+  await envoy.stop();
+  await backend.stop();
+
+  const written = setup.written();
+  const { ids, twice } = arrived(sink);
+  const missing = [...written].filter((id) => !ids.has(id));
+  t.diagnostic(`${written.size} spans written, ${missing.length} lost by kill -9, ${twice} twice`);
+  assert.deepEqual(
+    missing.filter((id) => !before.has(id)),
+    [],
+    'nothing is lost that came after the new start',
+  );
+  assert.ok(missing.length <= QUEUE_SIZE, `${missing.length} lost`);
+  assert.ok(before.size - missing.length > 0);
+  assert.equal(leftOnDisk(setup.folder, 'otlp'), 0);
+});
 
 test('a backend that is away and comes back: nothing is lost, whatever another one does', async (t) => {
   const sink = await startOtlpSink();

@@ -60,4 +60,4 @@ export const DEFAULT_OTLP_OPTIONS: OtlpOptions = {
 };
 
 export const DEFAULT_HTTP_ENDPOINT = 'http://localhost:4318';
-export const DEFAULT_DISK_BYTES = 256 * 1024 * 1024;
+export const DEFAULT_DISK_BYTES = 1024 * 1024 * 1024;

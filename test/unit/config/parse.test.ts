@@ -221,7 +221,7 @@ test('variables complete an exporter without endpoint, and no other', () => {
 test('a queue on disk, in which nothing grows too old', () => {
   const built = exporter('otlp', '{endpoint: "http://a:1", sending_queue: {directory: /var/lib/q}}');
   assert.ok(built.type === 'otlp');
-  assert.deepEqual(built.disk, { directory: '/var/lib/q', maxBytes: 256 * 1024 * 1024 });
+  assert.deepEqual(built.disk, { directory: '/var/lib/q', maxBytes: 2 ** 30 });
   assert.equal(built.retry.maxElapsedMs, 0);
   const chosen = exporter(
     'otlphttp',
