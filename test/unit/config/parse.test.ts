@@ -342,6 +342,15 @@ for (const [value, warning] of WARNINGS) {
     assert.deepEqual(parse(yamlWithExporter('otlp', value)).warnings, [warning]));
 }
 
+test('otlphttp warns of the port of gRPC, and of no path', () => {
+  const warnings = (endpoint: string) =>
+    parse(yamlWithExporter('otlphttp', `{endpoint: "${endpoint}"}`)).warnings;
+  assert.deepEqual(warnings('http://a:4317'), [
+    'f.yaml:2:24: port 4317 is mostly OTLP over gRPC, for which there is the exporter otlp',
+  ]);
+  assert.deepEqual(warnings('http://a:4318/otlp'), []);
+});
+
 test('a target that is given twice counts once', () => {
   const text = yaml({ receivers: '{ebpf: {targets: [{executable: a}, {executable: a, service_name: b}]}}' });
   assert.deepEqual(parse(text).warnings, [

@@ -112,6 +112,15 @@ test('the example of docs/joining.md is valid', () => {
   );
 });
 
+test('the example of docs/sending.md is valid', () => {
+  const [, text = ''] = /```yaml\n(.*?)```/s.exec(read('docs/sending.md')) ?? [];
+  const service = 'service: { pipelines: { traces: { receivers: [ebpf], exporters: [otlphttp] } } }';
+  const { config, warnings } = parse(`receivers: { ebpf: }\n${text}${service}`);
+  assert.deepEqual(warnings, []);
+  const [exporter] = config.exporters;
+  assert.equal(exporter?.type === 'otlp' && exporter.disk?.directory, '/var/lib/hopspan/queue');
+});
+
 test('the messages that the page shows are those that hopspan writes', () => {
   const text =
     'receivers:\n  ebpf:\n\nexporters:\n  otlp:\n    endpoint: ftp://x\n  consle:\nservice: {pipelines: {traces: {receivers: [ebpf], exporters: [otlp]}}}';

@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
+import { createBatchStore } from '../../../src/exporter/otlp/batch-store.ts';
 import { type Contents, isInUse, QueueFile } from '../../../src/exporter/otlp/queue-file.ts';
 import { temporaryFolder } from '../../harness/temporary-folder.ts';
 
@@ -266,4 +267,32 @@ test('a full disk refuses a batch and keeps the others; with room again it goes 
   } finally {
     execFileSync('umount', ['-l', disk]);
   }
+});
+
+test('damage that comes while it runs is said, and costs what was in it', async () => {
+  const path = newPath();
+  const file = new QueueFile(path);
+  fill(file, 1, 300);
+  file.close();
+  const said: string[] = [];
+  const store = createBatchStore(path, (damagedFile) => said.push(damagedFile));
+  assert.equal((await store.open()).lastId, 300);
+  const { size } = statSync(path);
+  spoil(path, Math.floor((size * 0.5) / 4096) * 4096, 4096 * 40);
+  const ids: number[] = [];
+  for (let last = 0; ; ) {
+    const { batches, lastId } = await store.readAfter(last, 4);
+    for (const { id, bytes } of batches) {
+      assert.deepEqual(Buffer.from(bytes), Buffer.from(bytesOf(id)));
+      ids.push(id);
+    }
+    if (lastId === undefined) break;
+    last = lastId;
+  }
+  assert.ok(ids.length >= 280 && ids.length < 300, `${ids.length} of 300`);
+  assert.deepEqual(ids.slice(-100), range(201, 300));
+  assert.deepEqual(said, [`${path}.damaged`]);
+  await store.put(301, 1, new Uint8Array([1, 2, 3]));
+  await store.close();
+  reopen(path, ({ contents }) => assert.equal(contents.lastId, 301));
 });
