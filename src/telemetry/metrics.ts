@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import type { CorrelatorStats } from '../correlate/correlator.ts';
 import type { ExporterStats } from '../exporter/exporter.ts';
 import type { Processor } from '../processor/processor.ts';
@@ -22,7 +23,7 @@ export interface MetricSources extends BalanceSources {
  * @returns a function that sends the last figures and ends.
  */
 export async function startMetrics(sources: MetricSources): Promise<() => Promise<void>> {
-  const [{ NodeSDK }, { PeriodicExportingMetricReader }, { OTLPMetricExporter }, { metrics }] =
+  const [{ NodeSDK, resources }, { PeriodicExportingMetricReader }, { OTLPMetricExporter }, { metrics }] =
     await Promise.all([
       import('@opentelemetry/sdk-node'),
       import('@opentelemetry/sdk-metrics'),
@@ -32,6 +33,11 @@ export async function startMetrics(sources: MetricSources): Promise<() => Promis
   const sdk = new NodeSDK({
     serviceName: 'hopspan',
     autoDetectResources: false,
+    // Without it a collector takes the figures of all machines for those of one.
+    resource: resources.resourceFromAttributes({
+      'service.instance.id': hostname(),
+      'host.name': hostname(),
+    }),
     spanProcessors: [],
     logRecordProcessors: [],
     metricReaders: [new PeriodicExportingMetricReader({ exporter: new OTLPMetricExporter() })],
