@@ -48,6 +48,7 @@ for group in "$@"; do
       want python3 have python3
       want python3-pip have_pip
       want curl have curl
+      want prometheus have promtool
       ;;
     *)
       echo "install-deps: unknown group '$group'; the groups are build and test." >&2
@@ -61,8 +62,8 @@ done
 if ! command -v apt-get >/dev/null 2>&1; then
   echo "install-deps: missing (by Debian's names):$missing. This script installs on Debian-like machines only;" \
     "on Fedora: dnf install clang llvm libbpf-devel kernel-headers make npm ca-certificates bpftool nginx nginx-mod-stream haproxy" \
-    "openssl python3-pip curl; on Alpine: apk add clang llvm libbpf-dev linux-headers make npm ca-certificates bpftool nginx" \
-    "nginx-mod-stream haproxy openssl py3-pip curl." >&2
+    "openssl python3-pip curl golang-github-prometheus; on Alpine: apk add clang llvm libbpf-dev linux-headers make npm ca-certificates bpftool nginx" \
+    "nginx-mod-stream haproxy openssl py3-pip curl prometheus." >&2
   exit 3
 fi
 if [ "$(id -u)" != 0 ]; then
@@ -87,7 +88,7 @@ install || { apt-get update >&2 && install; }
 
 # Nor at the next boot; only what came with this run, never a service that was there before.
 if [ -d /run/systemd/system ]; then
-  for service in nginx haproxy; do
+  for service in nginx haproxy prometheus; do
     case " $missing " in *" $service "*) systemctl disable --quiet "$service" || true ;; esac
   done
 fi
