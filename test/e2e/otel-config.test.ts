@@ -6,6 +6,7 @@ import type { BalanceWindow, ListenerCount } from '../../src/balance/balance.ts'
 import { COUNTERS } from '../../src/records.gen.ts';
 import { type MetricSources, startMetrics } from '../../src/telemetry/metrics.ts';
 import { startCollector } from '../harness/collector.ts';
+import { envoyBinary } from '../harness/envoy.ts';
 import { fixturePaths } from '../harness/fixtures.ts';
 import { jaegerBinary } from '../harness/jaeger.ts';
 import { startChild, stopLeftovers, until } from '../harness/process.ts';
@@ -57,6 +58,26 @@ function scraped(text: string): Map<string, Set<string>> {
   }
   return labels;
 }
+
+describe('a real Jaeger', () => {
+  const found = jaegerBinary();
+  const skip = 'missing' in found ? `no Jaeger on this machine: ${found.missing}` : false;
+
+  it('takes otel-config/jaeger.yaml', { skip }, async () => {
+    if ('missing' in found) return;
+    const file = new URL('../../otel-config/jaeger.yaml', import.meta.url).pathname;
+    const child = await startChild(found.path, ['validate', '--config', `file:${file}`]);
+    assert.equal((await child.exited).code, 0, child.stderr());
+  });
+});
+
+describe('the real Envoy', () => {
+  it('takes deploy/compose/envoy.yaml', async () => {
+    const file = new URL('../../deploy/compose/envoy.yaml', import.meta.url).pathname;
+    const child = await startChild(envoyBinary(), ['--mode', 'validate', '--config-path', file]);
+    assert.equal((await child.exited).code, 0, child.stderr());
+  });
+});
 
 describe('a real Collector with otel-config/collector.yaml', () => {
   const found = jaegerBinary();
