@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { temporaryFolder } from '../../harness/temporary-folder.ts';
+import { leastCapabilities, read } from './files.ts';
+
+const unit = read('deploy/systemd/hopspan.service');
+const setting = (key: string): string | undefined => new RegExp(`^${key}=(.*)$`, 'm').exec(unit)?.[1];
+
+describe('hopspan.service', () => {
+  it('has the capabilities of docs/privileges.md and no others', () => {
+    const expected = leastCapabilities().map((name) => `CAP_${name}`);
+    for (const key of ['CapabilityBoundingSet', 'AmbientCapabilities']) {
+      assert.deepEqual(setting(key)?.split(' '), expected, key);
+    }
+    assert.equal(setting('NoNewPrivileges'), 'yes');
+  });
+
+  it('sets nothing that blinds it or that V8 cannot live with', () => {
+    for (const key of [
+      'ProtectProc',
+      'ProcSubset',
+      'PrivateUsers',
+      'MemoryDenyWriteExecute',
+      'PrivateNetwork',
+    ]) {
+      assert.equal(setting(key), undefined, key);
+    }
+  });
+
+  const { status } = spawnSync('systemd-analyze', ['--version'], { stdio: 'ignore' });
+  it('is understood by systemd', {
+    skip: status === 0 ? false : 'no systemd-analyze on this machine',
+  }, () => {
+    const file = join(temporaryFolder(after), 'hopspan.service');
+    writeFileSync(file, unit.replace(/^ExecStart=\S+/m, 'ExecStart=/bin/true'));
+    const {
+      status: verified,
+      stdout,
+      stderr,
+    } = spawnSync('systemd-analyze', ['verify', file], { encoding: 'utf8' });
+    assert.equal(verified, 0, stderr);
+    assert.equal(`${stdout}${stderr}`, '');
+  });
+});
