@@ -128,3 +128,15 @@ describe('tempo.yaml', () => {
     assert.deepEqual(switchedOn.toSorted(), ['service-graphs', 'span-metrics']);
   });
 });
+
+describe('docs/tempo.md', () => {
+  it('asks for attributes that hopspan sets, and for phases that there are', () => {
+    const text = readFileSync(new URL('../docs/tempo.md', folder), 'utf8');
+    const names = [...text.matchAll(/\b(?:span|resource)\.([a-z_.]+)/g)].map(([, name = '']) => name);
+    assert.ok(names.length > 10);
+    for (const name of names) assert.ok(name in ATTRIBUTES, name);
+    const phases = [...text.matchAll(/(?<!\.)\bname = "([^"]*)"/g)].map(([, name = '']) => name);
+    assert.ok(phases.length > 3);
+    for (const name of phases) assert.ok(name in PHASES, name);
+  });
+});
