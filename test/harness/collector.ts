@@ -17,6 +17,7 @@ interface CollectorConfig {
   receivers: { otlp: { protocols: Record<'grpc' | 'http', { endpoint: string }> } };
   exporters: Record<string, { endpoint: string }> & { prometheus: { endpoint: string } };
   connectors: Record<string, Record<string, unknown>>;
+  processors: { tail_sampling: { decision_wait: string } };
   extensions?: object;
   service: {
     extensions?: readonly string[];
@@ -27,6 +28,8 @@ interface CollectorConfig {
 
 export interface Collector {
   readonly otlpGrpcEndpoint: string;
+  /** `HOST:PORT` for Prometheus to scrape. */
+  readonly prometheusTarget: string;
   /** The text at its Prometheus endpoint. */
   metrics(): Promise<string>;
   stop(): Promise<void>;
@@ -34,9 +37,10 @@ export interface Collector {
 
 /**
  * otel-config/collector.yaml in a real Collector: the one that Jaeger's binary is. What that lacks is left out; ports
- * are free ones, and metrics are given out every second.
+ * are free ones, metrics are given out every second, and whole traces are kept after two. They go to Jaeger at
+ * `jaegerEndpoint`, without it nowhere.
  */
-export async function startCollector(folder: string): Promise<Collector> {
+export async function startCollector(folder: string, jaegerEndpoint?: string): Promise<Collector> {
   const binary = jaegerBinary();
   if ('missing' in binary) throw new Error(binary.missing);
   const [grpc, http, prometheus, nobody] = await Promise.all([
@@ -52,10 +56,12 @@ export async function startCollector(folder: string): Promise<Collector> {
   };
   config.exporters.prometheus.endpoint = `127.0.0.1:${prometheus}`;
   config.connectors.spanmetrics = { ...config.connectors.spanmetrics, metrics_flush_interval: '1s' };
+  config.processors.tail_sampling.decision_wait = '2s';
   config.service.telemetry = { metrics: { level: 'none' }, logs: { level: 'fatal' } };
   const file = join(folder, 'collector.yaml');
   writeFileSync(file, stringify(config));
-  const backends = { JAEGER_ENDPOINT: `127.0.0.1:${nobody}`, TEMPO_ENDPOINT: `127.0.0.1:${nobody}` };
+  const jaeger = jaegerEndpoint ? new URL(jaegerEndpoint).host : `127.0.0.1:${nobody}`;
+  const backends = { JAEGER_ENDPOINT: jaeger, TEMPO_ENDPOINT: `127.0.0.1:${nobody}`, KEEP_PERCENT: '100' };
   const child: Child = await startChild(binary.path, ['--config', `file:${file}`], {
     env: { ...process.env, ...backends, OTEL_TRACES_SAMPLER: 'always_off' },
   });
@@ -73,6 +79,7 @@ export async function startCollector(folder: string): Promise<Collector> {
   );
   return {
     otlpGrpcEndpoint: `http://127.0.0.1:${grpc}`,
+    prometheusTarget: `127.0.0.1:${prometheus}`,
     metrics,
     stop: async () => void (await child.stop()),
   };

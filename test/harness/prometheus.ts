@@ -1,0 +1,49 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { freePort } from './ports.ts';
+import { startChild, until } from './process.ts';
+import { PROMETHEUS_FILE, RULES_FILE } from './promql.ts';
+
+export interface Alert {
+  readonly state: 'pending' | 'firing';
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+export interface Prometheus {
+  alerts(): Promise<readonly Alert[]>;
+  stop(): Promise<void>;
+}
+
+/** otel-config's Prometheus with its rules, on what `target` gives out; minutes are made seconds. */
+export async function startPrometheus(folder: string, target: string): Promise<Prometheus> {
+  const port = await freePort();
+  const config = readFileSync(PROMETHEUS_FILE, 'utf8')
+    .replace('collector:8889', target)
+    .replaceAll('_interval: 15s', '_interval: 1s');
+  const rules = readFileSync(RULES_FILE, 'utf8')
+    .replaceAll('[5m]', '[10s]')
+    .replaceAll(/^( *for:) (\d+)m$/gm, '$1 $2s');
+  const file = join(folder, 'prometheus.yml');
+  writeFileSync(file, config);
+  writeFileSync(join(folder, 'hopspan.rules.yml'), rules);
+  const child = await startChild('prometheus', [
+    ...[`--config.file=${file}`, `--storage.tsdb.path=${join(folder, 'prometheus')}`],
+    ...[`--web.listen-address=127.0.0.1:${port}`, '--log.level=error'],
+  ]);
+  const ask = (path: string): Promise<Response> => fetch(`http://127.0.0.1:${port}${path}`);
+  await until('Prometheus to be ready', async () => {
+    if (child.exit()) throw new Error(`Prometheus ended:\n${child.stderr()}`);
+    return ask('/-/ready').then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  });
+  return {
+    alerts: async () => {
+      const { data } = (await (await ask('/api/v1/alerts')).json()) as { data: { alerts: Alert[] } };
+      return data.alerts;
+    },
+    stop: async () => void (await child.stop()),
+  };
+}
