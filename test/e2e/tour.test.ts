@@ -65,6 +65,7 @@ describe('the tour of docs/quickstart.md, with its files and without its contain
       ['executable: envoy', `listen_port: ${edgePort}`],
       ['0.0.0.0:4317', `127.0.0.1:${receiverPort}`],
       ['http://collector:4317', collector.otlpGrpcEndpoint],
+      ['/var/lib/hopspan', folder],
     ]);
     const hopspan = await startChild(pathOf('bin/hopspan'), ['run', '--config', hopspanFile], {
       env: { ...process.env, OTEL_EXPORTER_OTLP_ENDPOINT: collector.otlpGrpcEndpoint },

@@ -44,14 +44,14 @@ const pod = readYaml<DaemonSet>(`${FOLDER}/daemonset.yaml`).spec.template.spec;
 const [container] = pod.containers;
 
 describe('the DaemonSet', () => {
-  it('has the least capabilities, a read-only root, no token, and of the host only its process ids and cgroups', () => {
+  it('has the least capabilities, a read-only root, no token, and of the host only its process ids, cgroups and a place for the queue', () => {
     assert.deepEqual(container?.securityContext.capabilities, { drop: ['ALL'], add: leastCapabilities() });
     const { privileged, allowPrivilegeEscalation, readOnlyRootFilesystem } = container.securityContext;
     assert.deepEqual([privileged, allowPrivilegeEscalation, readOnlyRootFilesystem], [false, false, true]);
     assert.deepEqual([pod.hostPID, pod.hostNetwork, pod.hostIPC], [true, undefined, undefined]);
     assert.equal(pod.automountServiceAccountToken, false);
     const shared = pod.volumes.flatMap(({ hostPath }) => (hostPath ? [hostPath.path] : []));
-    assert.deepEqual(shared, ['/sys/fs/cgroup']);
+    assert.deepEqual(shared, ['/sys/fs/cgroup', '/var/lib/hopspan']);
   });
 
   it('mounts volumes that it has, and all that is not its own read-only', () => {
@@ -60,7 +60,8 @@ describe('the DaemonSet', () => {
       mounts.map(({ name }) => name).toSorted(),
       pod.volumes.map(({ name }) => name).toSorted(),
     );
-    for (const { name, readOnly } of mounts) assert.equal(readOnly, name === 'tmp' ? undefined : true, name);
+    for (const { name, readOnly } of mounts)
+      assert.equal(readOnly, ['queue', 'tmp'].includes(name) ? undefined : true, name);
   });
 
   it('starts with the file of the ConfigMap, which the loader takes without a word', () => {
