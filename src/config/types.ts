@@ -1,5 +1,6 @@
 import type { OtlpOptions } from '../exporter/otlp/options.ts';
 import type { HopParentOptions } from '../processor/hop-parent.ts';
+import type { TailSamplingOptions } from '../processor/tail-sampling.ts';
 import type { PropagatorName } from './otel-env.ts';
 
 export type { PropagatorName };
@@ -83,7 +84,12 @@ export interface HopParentConfig extends HopParentOptions {
   readonly name: string;
 }
 
-export type ProcessorConfig = HopParentConfig;
+export interface TailSamplingConfig extends TailSamplingOptions {
+  readonly type: 'tail_sampling';
+  readonly name: string;
+}
+
+export type ProcessorConfig = HopParentConfig | TailSamplingConfig;
 export type ExporterConfig = OtlpExporterConfig | ConsoleExporterConfig | FileExporterConfig;
 
 export interface PipelineConfig {

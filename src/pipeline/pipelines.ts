@@ -4,7 +4,7 @@ import type { CorrelatorStats } from '../correlate/correlator.ts';
 import { createExporter, type ExporterDeps } from '../exporter/create.ts';
 import type { ExporterStats } from '../exporter/exporter.ts';
 import { createProcessor } from '../processor/create.ts';
-import type { Processor } from '../processor/processor.ts';
+import type { ProcessorStats } from '../processor/processor.ts';
 import type { KernelRecord } from '../receiver/kernel-record.ts';
 import type { SpanInput } from '../receiver/otlp/intake.ts';
 import { createContextReader } from '../spans/context.ts';
@@ -33,7 +33,7 @@ export interface Pipelines {
   shutdown(timeoutMs: number): Promise<void>;
   exporterStats(): ExporterStats[];
   correlatorStats(): Readonly<CorrelatorStats>[];
-  processorStats(): Processor['stats'][];
+  processorStats(): ProcessorStats[];
 }
 
 export interface PipelineDeps extends ExporterDeps {
@@ -109,12 +109,15 @@ export function createPipelines(config: Config, deps: PipelineDeps): Pipelines {
         while (!pipeline.flush(FLUSH_CONNECTIONS))
           while (busy() && leftMs() > 0) await setTimeoutAsync(PAUSE_MS);
       }
-      for (const sink of sinks.values()) sink.flush();
+      for (const sink of sinks.values())
+        while (!sink.flush()) while (busy() && leftMs() > 0) await setTimeoutAsync(PAUSE_MS);
       await Promise.all([...exporters.values()].map((exporter) => exporter.shutdown(Math.max(0, leftMs()))));
     },
     exporterStats: () => [...exporters.values()].map((exporter) => exporter.stats()),
     processorStats: () =>
-      [...sinks.values()].flatMap(({ processors }) => processors.map(({ stats }) => stats)),
+      [...sinks].flatMap(([{ name: pipeline, processors: names }, { processors }]) =>
+        processors.map(({ stats }, index) => ({ pipeline, name: names[index] ?? '', stats })),
+      ),
     correlatorStats: () => [...byReceiver.values()].flat().map(({ stats }) => stats),
   };
 }

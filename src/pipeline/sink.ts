@@ -9,8 +9,8 @@ export interface SpanSink {
   hasRoom(count: number): boolean;
   /** Gives on what has waited long enough in processors; to be called often. */
   advance(): void;
-  /** Gives on all that waits in processors. */
-  flush(): void;
+  /** Gives on a part of what waits in processors; true when nothing waits any more. */
+  flush(): boolean;
   readonly processors: readonly Processor[];
 }
 
@@ -34,14 +34,19 @@ export function createSpanSink(
     processors,
     export: (spans) => pass(spans, 0),
     hasRoom(count) {
-      const held = processors.reduce((sum, processor) => sum + processor.held(), 0);
-      return exporters.every((exporter) => exporter.hasRoom(held + count));
+      const reserved = processors.map((processor) => processor.reserves?.() ?? processor.held());
+      const total = reserved.reduce((sum, spans) => sum + spans, count);
+      return exporters.every((exporter) => exporter.hasRoom(total));
     },
     advance() {
       for (const [index, processor] of processors.entries()) pass(processor.advance(nowMs()), index + 1);
     },
     flush() {
-      for (const [index, processor] of processors.entries()) pass(processor.flush(nowMs()), index + 1);
+      for (const [index, processor] of processors.entries()) {
+        pass(processor.flush(nowMs()), index + 1);
+        if (processor.held() > 0) return false;
+      }
+      return true;
     },
   };
 }

@@ -1,8 +1,14 @@
 import type { ProcessorConfig } from '../config/types.ts';
 import { createHopParent } from './hop-parent.ts';
 import type { Processor } from './processor.ts';
+import { createTailSampling } from './tail-sampling.ts';
 
 /** Makes the processor that a configuration names; each pipeline has its own. */
 export function createProcessor(config: ProcessorConfig): Processor {
-  return createHopParent(config);
+  switch (config.type) {
+    case 'hop_parent':
+      return createHopParent(config);
+    case 'tail_sampling':
+      return createTailSampling(config);
+  }
 }

@@ -9,10 +9,20 @@ export interface Processor {
   process(spans: readonly PipelineSpan[], nowMs: number): readonly PipelineSpan[];
   /** Gives what has waited long enough. */
   advance(nowMs: number): readonly PipelineSpan[];
-  /** Gives all that waits, for the end. */
+  /** Gives what waits, for the end: a part of it at each call, until `held()` is 0. */
   flush(nowMs: number): readonly PipelineSpan[];
   /** What was done with spans since the start, for hopspan's own metrics. */
   readonly stats: Readonly<Record<string, number>>;
   /** Spans that wait here. */
   held(): number;
+  /** Spans for which exporters must keep room; those that wait, where this is not there. */
+  reserves?(): number;
+}
+
+/** What one processor of one pipeline did. */
+export interface ProcessorStats {
+  readonly pipeline: string;
+  /** The component's id in the file. */
+  readonly name: string;
+  readonly stats: Processor['stats'];
 }

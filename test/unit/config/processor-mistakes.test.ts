@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { mistakesOf, parse, yaml } from './harness.ts';
+
+const POLICY_TYPES =
+  'always_sample, status_code, latency, string_attribute, numeric_attribute, boolean_attribute, probabilistic';
+const SETTINGS = POLICY_TYPES.replace('always_sample, ', '');
+const PATTERN = 'a regular expression as Go has them: no look-around, no back-references, no flags inside';
+
+/** The processors as text, and the lines that they must give, less the `f.yaml:4:` in front. */
+const CASES: readonly (readonly [string, ...string[]])[] = [
+  // tail_sampling
+  ['{tail_sampling: }', '14: found no policy in processors.tail_sampling.policies, expected at least one'],
+  [
+    '{tail_sampling: {policies: []}}',
+    '30: found no policy in processors.tail_sampling.policies, expected at least one',
+  ],
+  [
+    '{tail_sampling: {policies: 5}}',
+    '40: found 5 for processors.tail_sampling.policies, expected a list of policies',
+  ],
+  [
+    '{tail_sampling: {decision_wait: 0s, num_traces: 0, max_spans: 1.5, decision_wate: 1s}}',
+    '45: found "0s" for processors.tail_sampling.decision_wait, expected a duration such as "5s", "200ms" or "1m30s", from 1ms to 10m',
+    '61: found 0 for processors.tail_sampling.num_traces, expected an integer from 1 to 10000000 traces',
+    '75: found 1.5 for processors.tail_sampling.max_spans, expected an integer from 1 to 10000000 spans',
+    '80: found the key "decision_wate" in processors.tail_sampling, expected decision_wait, num_traces, max_spans, expected_new_traces_per_sec, decision_cache or policies; did you mean "decision_wait"?',
+  ],
+  [
+    '{tail_sampling: {decision_cache: {sampled_cache: 5}, policies: [{name: a, type: always_sample}]}}',
+    '47: found the key "sampled_cache" in processors.tail_sampling.decision_cache, expected sampled_cache_size or non_sampled_cache_size; did you mean "sampled_cache_size"?',
+  ],
+  ...policyCases([
+    ['{type: always_sample}', '41: found no processors.tail_sampling.policies[0].name, expected a text'],
+    [
+      '{name: a, type: latancy}',
+      `57: found "latancy" for processors.tail_sampling.policies[0].type, expected ${POLICY_TYPES} or and; did you mean "latency"?`,
+    ],
+    [
+      '{name: a, type: rate_limiting}',
+      `57: found "rate_limiting" for processors.tail_sampling.policies[0].type, expected ${POLICY_TYPES} or and`,
+    ],
+    [
+      '{name: a, type: latency}',
+      '41: found no latency in processors.tail_sampling.policies[0], expected its settings',
+    ],
+    [
+      '{name: a, type: latency, latency: }',
+      '66: found no processors.tail_sampling.policies[0].latency.threshold_ms, expected an integer from 0 to 3600000 milliseconds',
+    ],
+    [
+      '{name: a, type: latency, latency: {threshold_ms: 5s}}',
+      '90: found "5s" for processors.tail_sampling.policies[0].latency.threshold_ms, expected an integer from 0 to 3600000 milliseconds',
+    ],
+    [
+      '{name: a, type: latency, latency: {threshold_ms: 5, upper_threshold_ms: 5}}',
+      '113: found 5 for processors.tail_sampling.policies[0].latency.upper_threshold_ms, expected more than the threshold_ms of 5',
+    ],
+    [
+      '{name: a, type: latency, latency: {threshold_ms: 5, spanname: read wait}}',
+      '93: found the key "spanname" in processors.tail_sampling.policies[0].latency, expected threshold_ms, upper_threshold_ms or span_name; did you mean "span_name"?',
+    ],
+    [
+      '{name: a, type: always_sample, latency: {threshold_ms: 5}}',
+      '72: found latency in processors.tail_sampling.policies[0], which is of the type always_sample, expected the settings of that',
+    ],
+    [
+      '{name: a, type: status_code, status_code: {status_codes: [error]}}',
+      '99: found "error" for processors.tail_sampling.policies[0].status_code.status_codes[0], expected ERROR, OK or UNSET; did you mean "ERROR"?',
+    ],
+    [
+      '{name: a, type: status_code, status_code: {status_codes: []}}',
+      '84: found no status code in processors.tail_sampling.policies[0].status_code.status_codes, expected at least one',
+    ],
+    [
+      '{name: a, type: string_attribute, string_attribute: {key: a}}',
+      '75: found no value in processors.tail_sampling.policies[0].string_attribute.values, expected at least one',
+    ],
+    [
+      '{name: a, type: string_attribute, string_attribute: {key: a, values: ["(", "(?=a)", a], enabled_regex_matching: true}}',
+      `111: found "(" for processors.tail_sampling.policies[0].string_attribute.values[0], expected ${PATTERN}`,
+      `116: found "(?=a)" for processors.tail_sampling.policies[0].string_attribute.values[1], expected ${PATTERN}`,
+    ],
+    [
+      '{name: a, type: numeric_attribute, numeric_attribute: {key: a, min_value: 5, max_value: 4}}',
+      '115: found 5 for processors.tail_sampling.policies[0].numeric_attribute.min_value, expected at most the max_value of 4',
+    ],
+    [
+      '{name: a, type: boolean_attribute, boolean_attribute: {key: a, value: "yes"}}',
+      '111: found "yes" for processors.tail_sampling.policies[0].boolean_attribute.value, expected true or false',
+    ],
+    [
+      '{name: a, type: probabilistic, probabilistic: {sampling_percentage: 101}}',
+      '109: found 101 for processors.tail_sampling.policies[0].probabilistic.sampling_percentage, expected a percentage from 0 to 100',
+    ],
+    [
+      '{name: a, type: and, and: {and_sub_policy: [{name: b, type: and}]}}',
+      `101: found "and" for processors.tail_sampling.policies[0].and.and_sub_policy[0].type, expected ${POLICY_TYPES.replace(/, (\w+)$/, ' or $1')}`,
+    ],
+    [
+      '{name: a, type: and, and: {}}',
+      '62: found no policy in processors.tail_sampling.policies[0].and.and_sub_policy, expected at least one',
+    ],
+    [
+      '{name: a, type: always_sample}, {name: a, type: always_sample}',
+      '80: found "a" again for processors.tail_sampling.policies[1].name, expected another name',
+    ],
+    [
+      '{name: a, typ: latency}',
+      `41: found no processors.tail_sampling.policies[0].type, expected ${POLICY_TYPES} or and`,
+      `51: found the key "typ" in processors.tail_sampling.policies[0], expected name, type, ${SETTINGS} or and; did you mean "type"?`,
+    ],
+  ]),
+];
+
+function policyCases(cases: readonly (readonly [string, ...string[]])[]): [string, ...string[]][] {
+  return cases.map(([policies, ...lines]) => [`{tail_sampling: {policies: [${policies}]}}`, ...lines]);
+}
+
+for (const [processors, ...lines] of CASES) {
+  test(`${processors.slice(0, 100)}: ${lines[0]?.slice(0, 60)}`, () => {
+    const text = yaml({ more: `processors: ${processors}` });
+    assert.deepEqual(
+      mistakesOf(() => parse(text)),
+      lines.map((line) => `f.yaml:4:${line}`),
+    );
+  });
+}
