@@ -1,7 +1,9 @@
 import type { z } from 'zod';
+import { ConditionError, parseCondition } from '../processor/condition.ts';
 import { buildTailSampling } from './build-tail-sampling.ts';
-import type { Check } from './check.ts';
+import { type Check, mistakeAtKey, mistakeAtValue, type Path, pathName } from './check.ts';
 import type { Component } from './components.ts';
+import { didYouMean, found } from './mistakes.ts';
 import type { PROCESSORS } from './schema-processors.ts';
 import type { ProcessorConfig } from './types.ts';
 
@@ -20,5 +22,26 @@ export function buildProcessor(check: Check, component: ProcessorComponent): Pro
     }
     case 'tail_sampling':
       return { type, name, ...buildTailSampling(check, path, component.parsed) };
+    case 'filter': {
+      const conditions = component.parsed.traces.span ?? [];
+      checkConditions(check, [...path, 'traces', 'span'], conditions);
+      return { type, name, conditions };
+    }
+  }
+}
+
+/** Notes those that cannot be read, each at its place, with the character from which on. */
+function checkConditions(check: Check, path: Path, conditions: readonly string[]): void {
+  if (conditions.length === 0)
+    mistakeAtKey(check, path, `found no condition in ${pathName(path)}, expected at least one`);
+  for (const [index, text] of conditions.entries()) {
+    try {
+      parseCondition(text);
+    } catch (error) {
+      if (!(error instanceof ConditionError)) throw error;
+      const at = [...path, index];
+      const expected = `${error.message}, at character ${error.at + 1}${didYouMean(error.word, error.candidates)}`;
+      mistakeAtValue(check, at, `found ${found(text)} for ${pathName(at)}, expected ${expected}`);
+    }
   }
 }

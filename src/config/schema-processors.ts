@@ -1,5 +1,5 @@
-import { optional, section } from './fields.ts';
-import { durationMsRule, integerRule } from './rules.ts';
+import { list, optional, required, section } from './fields.ts';
+import { durationMsRule, integerRule, oneOfRule, textRule } from './rules.ts';
 import { TAIL_SAMPLING } from './schema-tail-sampling.ts';
 
 const HOP_PARENT = section({
@@ -23,8 +23,25 @@ const HOP_PARENT = section({
   ),
 });
 
+const FILTER = section({
+  error_mode: optional(
+    oneOfRule('ignore', 'silent', 'propagate'),
+    'propagate',
+    'propagate',
+    'Taken for the sake of files of the Collector: conditions of this kind cannot fail.',
+  ),
+  traces: section({
+    span: list(required(textRule('a condition'), ''), {
+      accepts: 'a list of conditions',
+      default: 'required',
+      meaning: 'Spans for which one of these is true are dropped; see docs/processors.md.',
+    }),
+  }),
+});
+
 /** Hopspan's own first; the others have the Collector's names and keys. */
 export const PROCESSORS = {
   hop_parent: HOP_PARENT,
   tail_sampling: TAIL_SAMPLING,
+  filter: FILTER,
 };

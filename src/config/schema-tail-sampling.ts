@@ -71,7 +71,12 @@ const SETTINGS = {
       'no limit',
       'Keeps traces where it is at least this.',
     ),
-    max_value: optional(ANY_INTEGER, Number.MAX_SAFE_INTEGER, 'no limit', 'Keeps traces where it is at most this.'),
+    max_value: optional(
+      ANY_INTEGER,
+      Number.MAX_SAFE_INTEGER,
+      'no limit',
+      'Keeps traces where it is at most this.',
+    ),
   }),
   boolean_attribute: optionalSection({
     key: required(KEY_RULE, 'Of a span or its resource.'),

@@ -1,4 +1,5 @@
 import type { OtlpOptions } from '../exporter/otlp/options.ts';
+import type { FilterOptions } from '../processor/filter.ts';
 import type { HopParentOptions } from '../processor/hop-parent.ts';
 import type { TailSamplingOptions } from '../processor/tail-sampling.ts';
 import type { PropagatorName } from './otel-env.ts';
@@ -89,7 +90,12 @@ export interface TailSamplingConfig extends TailSamplingOptions {
   readonly name: string;
 }
 
-export type ProcessorConfig = HopParentConfig | TailSamplingConfig;
+export interface FilterConfig extends FilterOptions {
+  readonly type: 'filter';
+  readonly name: string;
+}
+
+export type ProcessorConfig = HopParentConfig | TailSamplingConfig | FilterConfig;
 export type ExporterConfig = OtlpExporterConfig | ConsoleExporterConfig | FileExporterConfig;
 
 export interface PipelineConfig {

@@ -1,4 +1,5 @@
 import type { ProcessorConfig } from '../config/types.ts';
+import { createFilter } from './filter.ts';
 import { createHopParent } from './hop-parent.ts';
 import type { Processor } from './processor.ts';
 import { createTailSampling } from './tail-sampling.ts';
@@ -10,5 +11,7 @@ export function createProcessor(config: ProcessorConfig): Processor {
       return createHopParent(config);
     case 'tail_sampling':
       return createTailSampling(config);
+    case 'filter':
+      return createFilter(config);
   }
 }

@@ -7,6 +7,11 @@ const POLICY_TYPES =
 const SETTINGS = POLICY_TYPES.replace('always_sample, ', '');
 const PATTERN = 'a regular expression as Go has them: no look-around, no back-references, no flags inside';
 
+const VALUE =
+  'a path such as name or attributes["key"], a text in double quotes, a number, true, false or nil';
+const PATHS =
+  'name, kind, status.code, status.message, trace_id.string, span_id.string, parent_span_id.string, trace_state, attributes["key"], resource.attributes["key"]';
+
 /** The processors as text, and the lines that they must give, less the `f.yaml:4:` in front. */
 const CASES: readonly (readonly [string, ...string[]])[] = [
   // tail_sampling
@@ -111,6 +116,24 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
       `51: found the key "typ" in processors.tail_sampling.policies[0], expected name, type, ${SETTINGS} or and; did you mean "type"?`,
     ],
   ]),
+  // filter
+  ['{filter: }', '14: found no condition in processors.filter.traces.span, expected at least one'],
+  [
+    '{filter: {traces: {spans: [true]}, error_mode: panic}}',
+    '32: found the key "spans" in processors.filter.traces, expected span; did you mean "span"?',
+    '60: found "panic" for processors.filter.error_mode, expected ignore, silent or propagate',
+  ],
+  [
+    '{filter: {traces: {span: ["name = 5", true, \'atributes["a"] == 5\']}}}',
+    '51: found true for processors.filter.traces.span[1], expected a condition',
+  ],
+  [
+    '{filter: {traces: {span: ["name = 5", \'atributes["a"] == 5\', \'IsMatch(name, "(")\', "kind == SPAN_KIND_SEVER", "true"]}}}',
+    `39: found "name = 5" for processors.filter.traces.span[0], expected ${VALUE}, at character 6`,
+    `51: found "atributes["a"] == 5" for processors.filter.traces.span[1], expected one of the paths ${PATHS}, at character 1; did you mean "attributes"?`,
+    `74: found "IsMatch(name, "(")" for processors.filter.traces.span[2], expected ${PATTERN}, in double quotes, at character 15`,
+    `96: found "kind == SPAN_KIND_SEVER" for processors.filter.traces.span[3], expected one of the paths ${PATHS}, at character 9; did you mean "SPAN_KIND_SERVER"?`,
+  ],
 ];
 
 function policyCases(cases: readonly (readonly [string, ...string[]])[]): [string, ...string[]][] {
