@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { AttributeAction } from '../processor/attributes.ts';
 import { ConditionError, parseCondition } from '../processor/condition.ts';
 import { buildTailSampling } from './build-tail-sampling.ts';
 import { type Check, mistakeAtKey, mistakeAtValue, type Path, pathName } from './check.ts';
@@ -27,6 +28,26 @@ export function buildProcessor(check: Check, component: ProcessorComponent): Pro
       checkConditions(check, [...path, 'traces', 'span'], conditions);
       return { type, name, conditions };
     }
+    case 'attributes':
+      return {
+        type,
+        name,
+        actions: buildActions(check, [...path, 'actions'], component.parsed.actions ?? []),
+      };
+    case 'redaction': {
+      const { parsed } = component;
+      return {
+        type,
+        name,
+        allowAllKeys: parsed.allow_all_keys,
+        allowedKeys: parsed.allowed_keys ?? [],
+        ignoredKeys: parsed.ignored_keys ?? [],
+        blockedKeyPatterns: parsed.blocked_key_patterns ?? [],
+        blockedValues: parsed.blocked_values ?? [],
+        allowedValues: parsed.allowed_values ?? [],
+        redactAllTypes: parsed.redact_all_types,
+      };
+    }
   }
 }
 
@@ -44,4 +65,34 @@ function checkConditions(check: Check, path: Path, conditions: readonly string[]
       mistakeAtValue(check, at, `found ${found(text)} for ${pathName(at)}, expected ${expected}`);
     }
   }
+}
+
+type ParsedAction = NonNullable<Parsed<'attributes'>['actions']>[number];
+
+function buildActions(check: Check, path: Path, actions: readonly ParsedAction[]): AttributeAction[] {
+  if (actions.length === 0)
+    mistakeAtKey(check, path, `found no action in ${pathName(path)}, expected at least one`);
+  return actions.flatMap((action, index) => buildAction(check, [...path, index], action) ?? []);
+}
+
+/** Undefined where keys are missing or do not belong together; that is noted. */
+function buildAction(check: Check, path: Path, parsed: ParsedAction): AttributeAction | undefined {
+  const { action, key, pattern, value, from_attribute: attribute } = parsed;
+  const refuse = (what: string, expected: string): undefined =>
+    mistakeAtKey(check, path, `found ${what} in ${pathName(path)}, expected ${expected}`) as undefined;
+  if (action === 'delete' || action === 'hash') {
+    if (value !== undefined || attribute !== undefined)
+      return refuse(`a value for ${action}`, 'key or pattern only');
+    if (key === undefined && pattern === undefined) return refuse('no key', 'key or pattern');
+    const named = key === undefined ? {} : { key };
+    return { action, ...named, ...(pattern === undefined ? {} : { pattern }) };
+  }
+  if (pattern !== undefined) return refuse(`a pattern for ${action}`, 'key with value or from_attribute');
+  if (key === undefined) return refuse('no key', 'key with value or from_attribute');
+  if ((value === undefined) === (attribute === undefined))
+    return refuse(
+      value === undefined ? 'no value' : 'value and from_attribute',
+      'one of value and from_attribute',
+    );
+  return { action, key, from: value === undefined ? { attribute: attribute ?? '' } : { value } };
 }

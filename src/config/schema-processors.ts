@@ -1,6 +1,17 @@
+import { compilePattern, PATTERN_EXPECTED } from '../processor/pattern.ts';
 import { list, optional, required, section } from './fields.ts';
-import { durationMsRule, integerRule, oneOfRule, textRule } from './rules.ts';
-import { TAIL_SAMPLING } from './schema-tail-sampling.ts';
+import { booleanRule, durationMsRule, integerRule, oneOfRule, type Rule, textRule } from './rules.ts';
+import { KEY_RULE, TAIL_SAMPLING } from './schema-tail-sampling.ts';
+
+const SCALAR_RULE: Rule<string | number | boolean> = {
+  expected: 'a text, a number, true or false',
+  parse: (value) =>
+    typeof value === 'string' ||
+    typeof value === 'boolean' ||
+    (typeof value === 'number' && Number.isFinite(value))
+      ? value
+      : undefined,
+};
 
 const HOP_PARENT = section({
   wait: optional(
@@ -39,9 +50,79 @@ const FILTER = section({
   }),
 });
 
+const PATTERN = textRule(PATTERN_EXPECTED, (text) => compilePattern(text) !== undefined);
+
+const ATTRIBUTES = section({
+  actions: list(
+    section({
+      key: optional(KEY_RULE, undefined, 'none', 'The attribute that is changed.'),
+      action: required(
+        oneOfRule('insert', 'update', 'upsert', 'delete', 'hash'),
+        '`insert`: only where there is none; `update`: only where there is one; `upsert`: both. `hash`: SHA-256 of the value.',
+      ),
+      value: optional(
+        SCALAR_RULE,
+        undefined,
+        'none',
+        'For `insert`, `update` and `upsert`: the value, with the type that YAML gives it.',
+      ),
+      from_attribute: optional(
+        KEY_RULE,
+        undefined,
+        'none',
+        'Instead of `value`: another attribute of the span; where it is not there nothing is done.',
+      ),
+      pattern: optional(
+        PATTERN,
+        undefined,
+        'none',
+        'For `delete` and `hash`: a regular expression of names, beside `key` or instead of it.',
+      ),
+    }),
+    {
+      accepts: 'a list of actions',
+      default: 'required',
+      meaning: 'Done in this order, each on what the one before left.',
+    },
+  ),
+});
+
+const keys = (meaning: string) =>
+  list(required(KEY_RULE, ''), { accepts: 'a list of names of attributes', default: 'none', meaning });
+const patterns = (meaning: string) =>
+  list(required(PATTERN, ''), { accepts: 'a list of regular expressions', default: 'none', meaning });
+
+const REDACTION = section({
+  allow_all_keys: optional(
+    booleanRule(),
+    false,
+    'false',
+    'Without it every attribute is removed that is not in `allowed_keys`, of resources too.',
+  ),
+  allowed_keys: keys('Attributes that are left.'),
+  ignored_keys: keys('Attributes that are left and not looked at.'),
+  blocked_key_patterns: patterns('Attributes whose name matches have their value masked whole.'),
+  blocked_values: patterns('What matches in a value is replaced by `****`.'),
+  allowed_values: patterns('Values that match are not masked.'),
+  redact_all_types: optional(
+    booleanRule(),
+    false,
+    'false',
+    'Numbers and booleans are looked at, too, as text; lists and maps are looked through always.',
+  ),
+  summary: optional(
+    oneOfRule('silent'),
+    'silent',
+    'silent',
+    'Attributes about what was redacted: hopspan adds none.',
+  ),
+});
+
 /** Hopspan's own first; the others have the Collector's names and keys. */
 export const PROCESSORS = {
   hop_parent: HOP_PARENT,
   tail_sampling: TAIL_SAMPLING,
   filter: FILTER,
+  attributes: ATTRIBUTES,
+  redaction: REDACTION,
 };

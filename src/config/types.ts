@@ -1,6 +1,8 @@
 import type { OtlpOptions } from '../exporter/otlp/options.ts';
+import type { AttributesOptions } from '../processor/attributes.ts';
 import type { FilterOptions } from '../processor/filter.ts';
 import type { HopParentOptions } from '../processor/hop-parent.ts';
+import type { RedactionOptions } from '../processor/redaction.ts';
 import type { TailSamplingOptions } from '../processor/tail-sampling.ts';
 import type { PropagatorName } from './otel-env.ts';
 
@@ -95,7 +97,22 @@ export interface FilterConfig extends FilterOptions {
   readonly name: string;
 }
 
-export type ProcessorConfig = HopParentConfig | TailSamplingConfig | FilterConfig;
+export interface AttributesConfig extends AttributesOptions {
+  readonly type: 'attributes';
+  readonly name: string;
+}
+
+export interface RedactionConfig extends RedactionOptions {
+  readonly type: 'redaction';
+  readonly name: string;
+}
+
+export type ProcessorConfig =
+  | HopParentConfig
+  | TailSamplingConfig
+  | FilterConfig
+  | AttributesConfig
+  | RedactionConfig;
 export type ExporterConfig = OtlpExporterConfig | ConsoleExporterConfig | FileExporterConfig;
 
 export interface PipelineConfig {

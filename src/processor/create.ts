@@ -1,7 +1,9 @@
 import type { ProcessorConfig } from '../config/types.ts';
+import { createAttributes } from './attributes.ts';
 import { createFilter } from './filter.ts';
 import { createHopParent } from './hop-parent.ts';
 import type { Processor } from './processor.ts';
+import { createRedaction } from './redaction.ts';
 import { createTailSampling } from './tail-sampling.ts';
 
 /** Makes the processor that a configuration names; each pipeline has its own. */
@@ -13,5 +15,9 @@ export function createProcessor(config: ProcessorConfig): Processor {
       return createTailSampling(config);
     case 'filter':
       return createFilter(config);
+    case 'attributes':
+      return createAttributes(config);
+    case 'redaction':
+      return createRedaction(config);
   }
 }

@@ -134,10 +134,73 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
     `74: found "IsMatch(name, "(")" for processors.filter.traces.span[2], expected ${PATTERN}, in double quotes, at character 15`,
     `96: found "kind == SPAN_KIND_SEVER" for processors.filter.traces.span[3], expected one of the paths ${PATHS}, at character 9; did you mean "SPAN_KIND_SERVER"?`,
   ],
+  // attributes
+  ['{attributes: }', '14: found no action in processors.attributes.actions, expected at least one'],
+  ...actionCases([
+    [
+      '{key: a, action: extract}',
+      '54: found "extract" for processors.attributes.actions[0].action, expected insert, update, upsert, delete or hash',
+    ],
+    [
+      '{key: a, action: insert}',
+      '37: found no value in processors.attributes.actions[0], expected one of value and from_attribute',
+    ],
+    [
+      '{key: a, action: insert, value: 1, from_attribute: b}',
+      '37: found value and from_attribute in processors.attributes.actions[0], expected one of value and from_attribute',
+    ],
+    [
+      '{action: upsert, value: 1}',
+      '37: found no key in processors.attributes.actions[0], expected key with value or from_attribute',
+    ],
+    [
+      '{key: a, action: update, pattern: b, value: 1}',
+      '37: found a pattern for update in processors.attributes.actions[0], expected key with value or from_attribute',
+    ],
+    ['{action: hash}', '37: found no key in processors.attributes.actions[0], expected key or pattern'],
+    [
+      '{action: delete, key: a, value: 1}',
+      '37: found a value for delete in processors.attributes.actions[0], expected key or pattern only',
+    ],
+    [
+      '{action: delete, pattern: "("}',
+      `63: found "(" for processors.attributes.actions[0].pattern, expected ${PATTERN}`,
+    ],
+    [
+      '{key: a, action: insert, value: [1]}',
+      '69: found a list for processors.attributes.actions[0].value, expected a text, a number, true or false',
+    ],
+    [
+      '{key: a, acton: insert}',
+      '37: found no processors.attributes.actions[0].action, expected insert, update, upsert, delete or hash',
+      '46: found the key "acton" in processors.attributes.actions[0], expected key, action, value, from_attribute or pattern; did you mean "action"?',
+    ],
+  ]),
+  [
+    '{attributes: {include: {}, actions: [{key: a, action: delete}]}}',
+    '27: found the key "include" in processors.attributes, expected actions',
+  ],
+  // redaction
+  [
+    '{redaction: {blocked_values: ["[", "(a)\\\\1"], allow_all_keys: maybe, sumary: debug}}',
+    `43: found "[" for processors.redaction.blocked_values[0], expected ${PATTERN}`,
+    `48: found "(a)\\1" for processors.redaction.blocked_values[1], expected ${PATTERN}`,
+    '75: found "maybe" for processors.redaction.allow_all_keys, expected true or false',
+    '82: found the key "sumary" in processors.redaction, expected allow_all_keys, allowed_keys, ignored_keys, blocked_key_patterns, blocked_values, allowed_values, redact_all_types or summary; did you mean "summary"?',
+  ],
+  ['{redaction: {summary: debug}}', '35: found "debug" for processors.redaction.summary, expected silent'],
+  [
+    '{redaction: {allowed_keys: a}}',
+    '40: found "a" for processors.redaction.allowed_keys, expected a list of names of attributes',
+  ],
 ];
 
 function policyCases(cases: readonly (readonly [string, ...string[]])[]): [string, ...string[]][] {
   return cases.map(([policies, ...lines]) => [`{tail_sampling: {policies: [${policies}]}}`, ...lines]);
+}
+
+function actionCases(cases: readonly (readonly [string, ...string[]])[]): [string, ...string[]][] {
+  return cases.map(([action, ...lines]) => [`{attributes: {actions: [${action}]}}`, ...lines]);
 }
 
 for (const [processors, ...lines] of CASES) {
