@@ -34,6 +34,10 @@ export function buildProcessor(check: Check, component: ProcessorComponent): Pro
         name,
         actions: buildActions(check, [...path, 'actions'], component.parsed.actions ?? []),
       };
+    case 'probabilistic_sampler': {
+      const { sampling_percentage: percent, sampling_precision: precision } = component.parsed;
+      return { type, name, percent, precision };
+    }
     case 'redaction': {
       const { parsed } = component;
       return {

@@ -1,7 +1,8 @@
 import { compilePattern, PATTERN_EXPECTED } from '../processor/pattern.ts';
+import { PRECISION } from '../processor/randomness.ts';
 import { list, optional, required, section } from './fields.ts';
 import { booleanRule, durationMsRule, integerRule, oneOfRule, type Rule, textRule } from './rules.ts';
-import { KEY_RULE, TAIL_SAMPLING } from './schema-tail-sampling.ts';
+import { KEY_RULE, PERCENT_RULE, TAIL_SAMPLING } from './schema-tail-sampling.ts';
 
 const SCALAR_RULE: Rule<string | number | boolean> = {
   expected: 'a text, a number, true or false',
@@ -118,6 +119,22 @@ const REDACTION = section({
   ),
 });
 
+const PROBABILISTIC_SAMPLER = section({
+  sampling_percentage: required(PERCENT_RULE, 'So many percent of all traces are kept, by their ids.'),
+  mode: optional(
+    oneOfRule('equalizing'),
+    'equalizing',
+    'equalizing',
+    "The Collector's mode of that name; it has others, of which `hash_seed` is its default.",
+  ),
+  sampling_precision: optional(
+    integerRule(1, 14),
+    PRECISION,
+    String(PRECISION),
+    'Hexadecimal digits of the threshold that stands in the tracestate.',
+  ),
+});
+
 /** Hopspan's own first; the others have the Collector's names and keys. */
 export const PROCESSORS = {
   hop_parent: HOP_PARENT,
@@ -125,4 +142,5 @@ export const PROCESSORS = {
   filter: FILTER,
   attributes: ATTRIBUTES,
   redaction: REDACTION,
+  probabilistic_sampler: PROBABILISTIC_SAMPLER,
 };

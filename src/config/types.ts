@@ -2,6 +2,7 @@ import type { OtlpOptions } from '../exporter/otlp/options.ts';
 import type { AttributesOptions } from '../processor/attributes.ts';
 import type { FilterOptions } from '../processor/filter.ts';
 import type { HopParentOptions } from '../processor/hop-parent.ts';
+import type { ProbabilisticSamplerOptions } from '../processor/probabilistic-sampler.ts';
 import type { RedactionOptions } from '../processor/redaction.ts';
 import type { TailSamplingOptions } from '../processor/tail-sampling.ts';
 import type { PropagatorName } from './otel-env.ts';
@@ -107,12 +108,18 @@ export interface RedactionConfig extends RedactionOptions {
   readonly name: string;
 }
 
+export interface ProbabilisticSamplerConfig extends ProbabilisticSamplerOptions {
+  readonly type: 'probabilistic_sampler';
+  readonly name: string;
+}
+
 export type ProcessorConfig =
   | HopParentConfig
   | TailSamplingConfig
   | FilterConfig
   | AttributesConfig
-  | RedactionConfig;
+  | RedactionConfig
+  | ProbabilisticSamplerConfig;
 export type ExporterConfig = OtlpExporterConfig | ConsoleExporterConfig | FileExporterConfig;
 
 export interface PipelineConfig {

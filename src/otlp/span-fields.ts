@@ -1,3 +1,4 @@
+import { editFields, lengthDelimited } from './edit.ts';
 import { Fields } from './wire.ts';
 
 /** Fields of opentelemetry.proto.trace.v1.Span and of its Status. */
@@ -34,4 +35,11 @@ function lastText(bytes: Uint8Array, number: number): string {
   const fields = new Fields(bytes);
   while (fields.next()) if (fields.number === number) text = fields.text();
   return text;
+}
+
+/** The span with another tracestate; all else stays byte for byte. */
+export function withTraceState(bytes: Uint8Array, traceState: string): Buffer {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const rest = editFields(buffer, { [SPAN.traceState]: () => null });
+  return Buffer.concat([rest, lengthDelimited(SPAN.traceState, Buffer.from(traceState))]);
 }

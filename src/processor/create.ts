@@ -2,6 +2,7 @@ import type { ProcessorConfig } from '../config/types.ts';
 import { createAttributes } from './attributes.ts';
 import { createFilter } from './filter.ts';
 import { createHopParent } from './hop-parent.ts';
+import { createProbabilisticSampler } from './probabilistic-sampler.ts';
 import type { Processor } from './processor.ts';
 import { createRedaction } from './redaction.ts';
 import { createTailSampling } from './tail-sampling.ts';
@@ -17,6 +18,8 @@ export function createProcessor(config: ProcessorConfig): Processor {
       return createFilter(config);
     case 'attributes':
       return createAttributes(config);
+    case 'probabilistic_sampler':
+      return createProbabilisticSampler(config);
     case 'redaction':
       return createRedaction(config);
   }

@@ -24,17 +24,35 @@ export type KeepTrace = (randomness: string) => boolean;
 
 /** A sampler of so many percent of all traces; 100 and more: all. */
 export function keepPercent(percent: number): KeepTrace {
-  if (percent >= 100) return () => true;
   const threshold = thresholdOf(percent / 100);
-  if (threshold === undefined) return () => false;
-  return (randomness) => randomness >= threshold;
+  return (randomness) => threshold !== undefined && randomness >= threshold;
 }
 
 /**
- * The threshold of a probability below 1 as 14 hexadecimal digits, rounded as the Collector's `pkg/sampling` rounds with
+ * A tracestate whose `ot` entry says that its trace was sampled with this threshold; as it was where that says a higher
+ * one, and where it has no room.
+ * @param threshold 14 hexadecimal digits
+ */
+export function withThreshold(traceState: string, threshold: string): string {
+  const members = traceState.split(',').map((member) => member.trim());
+  const others = members.filter((member) => member !== '' && !member.startsWith('ot='));
+  const entry = members.find((member) => member.startsWith('ot='))?.slice(3) ?? '';
+  const keys = entry.split(';').filter((key) => key !== '');
+  const [known] = keys.flatMap((key) => /^th:([0-9a-f]{1,14})$/.exec(key)?.[1] ?? []);
+  if (known !== undefined && known.padEnd(DIGITS, '0') >= threshold) return traceState;
+  const th = `th:${threshold.replace(/0+$/, '') || '0'}`;
+  const changed = ['ot=', [th, ...keys.filter((key) => !key.startsWith('th:'))].join(';')].join('');
+  /* W3C Trace Context, "tracestate Header Field Values": the changed member is the first; 256 characters, 32 members. */
+  if (changed.length > 256 || others.length > 31) return traceState;
+  return [changed, ...others].join(',');
+}
+
+/**
+ * The threshold of a probability as 14 hexadecimal digits, rounded as the Collector's `pkg/sampling` rounds with
  * its default precision, so that both decide alike. Undefined where nothing is kept.
  */
 export function thresholdOf(probability: number, precision = PRECISION): string | undefined {
+  if (probability >= 1) return '0'.repeat(DIGITS);
   const scaled = BigInt(Math.round(probability * 2 ** 56));
   if (scaled <= 0n) return undefined;
   /* Of probabilities near 0 and 1 the first digits are all f or all 0, and do not count. */

@@ -193,6 +193,22 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
     '{redaction: {allowed_keys: a}}',
     '40: found "a" for processors.redaction.allowed_keys, expected a list of names of attributes',
   ],
+  // probabilistic_sampler
+  [
+    '{probabilistic_sampler: }',
+    '14: found no processors.probabilistic_sampler.sampling_percentage, expected a percentage from 0 to 100',
+  ],
+  [
+    '{probabilistic_sampler: {sampling_percentage: -1, mode: hash_seed, hash_seed: 22, sampling_precision: 15}}',
+    '59: found -1 for processors.probabilistic_sampler.sampling_percentage, expected a percentage from 0 to 100',
+    '69: found "hash_seed" for processors.probabilistic_sampler.mode, expected equalizing',
+    '80: found the key "hash_seed" in processors.probabilistic_sampler, expected sampling_percentage, mode or sampling_precision',
+    '115: found 15 for processors.probabilistic_sampler.sampling_precision, expected an integer from 1 to 14',
+  ],
+  [
+    '{probabilistic_sampler: {sampling_percentage: 10%}}',
+    '59: found "10%" for processors.probabilistic_sampler.sampling_percentage, expected a percentage from 0 to 100',
+  ],
 ];
 
 function policyCases(cases: readonly (readonly [string, ...string[]])[]): [string, ...string[]][] {
