@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { AttributeAction } from '../processor/attributes.ts';
 import { ConditionError, parseCondition } from '../processor/condition.ts';
+import { buildMemoryLimiter } from './build-memory-limiter.ts';
 import { buildTailSampling } from './build-tail-sampling.ts';
 import { type Check, mistakeAtKey, mistakeAtValue, type Path, pathName } from './check.ts';
 import type { Component } from './components.ts';
@@ -37,6 +38,12 @@ export function buildProcessor(check: Check, component: ProcessorComponent): Pro
     case 'probabilistic_sampler': {
       const { sampling_percentage: percent, sampling_precision: precision } = component.parsed;
       return { type, name, percent, precision };
+    }
+    case 'memory_limiter':
+      return { type, name, ...buildMemoryLimiter(check, path, component.parsed) };
+    case 'batch': {
+      const { timeout: timeoutMs, send_batch_size: sendBatchSize } = component.parsed;
+      return { type, name, timeoutMs, sendBatchSize };
     }
     case 'redaction': {
       const { parsed } = component;

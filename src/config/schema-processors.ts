@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import { compilePattern, PATTERN_EXPECTED } from '../processor/pattern.ts';
 import { PRECISION } from '../processor/randomness.ts';
 import { list, optional, required, section } from './fields.ts';
@@ -135,6 +136,64 @@ const PROBABILISTIC_SAMPLER = section({
   ),
 });
 
+const MIB_RULE = integerRule(1, 1_048_576, 'MiB');
+const PERCENTAGE_RULE: Rule<number> = { ...integerRule(1, 100), expected: 'a percentage from 1 to 100' };
+
+const MEMORY_LIMITER = section({
+  check_interval: required(durationMsRule('100ms', '1m'), 'Between two looks; 1s is recommended.'),
+  limit_mib: optional(
+    MIB_RULE,
+    undefined,
+    'none',
+    "The most that hopspan's heap and buffers should take; the process takes some 100 MiB more.",
+  ),
+  spike_limit_mib: optional(
+    MIB_RULE,
+    undefined,
+    '20 % of the limit',
+    'Receivers wait from so much below the limit on.',
+  ),
+  limit_percentage: optional(
+    PERCENTAGE_RULE,
+    undefined,
+    'none',
+    'Instead of `limit_mib`: of the memory of the container, else of the machine.',
+  ),
+  spike_limit_percentage: optional(
+    PERCENTAGE_RULE,
+    undefined,
+    'none',
+    'Instead of `spike_limit_mib`, with `limit_percentage`: of the same memory.',
+  ),
+  min_gc_interval_when_soft_limited: optional(
+    durationMsRule('0s', '1h'),
+    10_000,
+    '10s',
+    'Between two collections of garbage while receivers wait.',
+  ),
+  min_gc_interval_when_hard_limited: optional(
+    durationMsRule('0s', '1h'),
+    0,
+    '0s',
+    'The same above the limit.',
+  ),
+});
+
+const BATCH = section({
+  timeout: optional(
+    durationMsRule('0s', '1m'),
+    200,
+    '200ms',
+    'The longest that a span waits; 0: it does not.',
+  ),
+  send_batch_size: optional(
+    integerRule(0, 1_000_000, 'spans'),
+    8192,
+    '8192',
+    'Spans go on when so many are there; 0: when the time is over.',
+  ),
+});
+
 /** Hopspan's own first; the others have the Collector's names and keys. */
 export const PROCESSORS = {
   hop_parent: HOP_PARENT,
@@ -143,4 +202,8 @@ export const PROCESSORS = {
   attributes: ATTRIBUTES,
   redaction: REDACTION,
   probabilistic_sampler: PROBABILISTIC_SAMPLER,
+  memory_limiter: MEMORY_LIMITER,
+  batch: BATCH,
 };
+
+export type ParsedMemoryLimiter = z.infer<typeof MEMORY_LIMITER>;

@@ -1,7 +1,9 @@
 import type { OtlpOptions } from '../exporter/otlp/options.ts';
 import type { AttributesOptions } from '../processor/attributes.ts';
+import type { BatchOptions } from '../processor/batch.ts';
 import type { FilterOptions } from '../processor/filter.ts';
 import type { HopParentOptions } from '../processor/hop-parent.ts';
+import type { MemoryLimiterOptions } from '../processor/memory-limiter.ts';
 import type { ProbabilisticSamplerOptions } from '../processor/probabilistic-sampler.ts';
 import type { RedactionOptions } from '../processor/redaction.ts';
 import type { TailSamplingOptions } from '../processor/tail-sampling.ts';
@@ -113,13 +115,25 @@ export interface ProbabilisticSamplerConfig extends ProbabilisticSamplerOptions 
   readonly name: string;
 }
 
+export interface MemoryLimiterConfig extends MemoryLimiterOptions {
+  readonly type: 'memory_limiter';
+  readonly name: string;
+}
+
+export interface BatchConfig extends BatchOptions {
+  readonly type: 'batch';
+  readonly name: string;
+}
+
 export type ProcessorConfig =
   | HopParentConfig
   | TailSamplingConfig
   | FilterConfig
   | AttributesConfig
   | RedactionConfig
-  | ProbabilisticSamplerConfig;
+  | ProbabilisticSamplerConfig
+  | MemoryLimiterConfig
+  | BatchConfig;
 export type ExporterConfig = OtlpExporterConfig | ConsoleExporterConfig | FileExporterConfig;
 
 export interface PipelineConfig {

@@ -10,6 +10,7 @@ import type { SpanInput } from '../receiver/otlp/intake.ts';
 import { createContextReader } from '../spans/context.ts';
 import { createPressure } from './pressure.ts';
 import { createPropagator } from './propagator.ts';
+import { createRefusalWarning } from './refusal.ts';
 import { createSpanSink, type SpanSink } from './sink.ts';
 import { createTracePipeline, type HopObserver, type TracePipeline } from './traces.ts';
 
@@ -27,7 +28,7 @@ export interface Pipelines {
   inputOf(receiver: string): (record: KernelRecord) => void;
   /** Where the spans of the receiver of that name go. */
   spanInputOf(receiver: string): SpanInput;
-  /** An exporter is busy and getting on: whoever pushes records should pause. */
+  /** An exporter is busy and getting on, or memory is short: whoever pushes records should pause. */
   busy(): boolean;
   /** Completes what can be completed; takes at most `timeoutMs` for sending. May be called twice. */
   shutdown(timeoutMs: number): Promise<void>;
@@ -73,7 +74,9 @@ export function createPipelines(config: Config, deps: PipelineDeps): Pipelines {
     return [...sinks].flatMap(([pipeline, sink]) => (pipeline.receivers.includes(receiver) ? [sink] : []));
   }
 
-  const busy = createPressure([...exporters.values()]);
+  const exportersBusy = createPressure([...exporters.values()]);
+  const busy = (): boolean => exportersBusy() || [...sinks.values()].some((sink) => sink.refuses());
+  const tellOfRefusal = createRefusalWarning(deps.log);
   let timer: NodeJS.Timeout | undefined;
 
   return {
@@ -82,6 +85,7 @@ export function createPipelines(config: Config, deps: PipelineDeps): Pipelines {
       if (config.processors.length === 0) return;
       timer = setInterval(() => {
         for (const sink of sinks.values()) sink.advance();
+        tellOfRefusal([...sinks.values()].some((sink) => sink.refuses()));
       }, ADVANCE_MS);
     },
     inputOf(receiver) {
@@ -94,7 +98,7 @@ export function createPipelines(config: Config, deps: PipelineDeps): Pipelines {
       const behind = sinksBehind(receiver);
       return {
         offer(spans) {
-          if (busy() || !behind.every((sink) => sink.hasRoom(spans.length))) return false;
+          if (exportersBusy() || !behind.every((sink) => sink.hasRoom(spans.length))) return false;
           for (const sink of behind) sink.export(spans);
           return true;
         },
@@ -107,10 +111,10 @@ export function createPipelines(config: Config, deps: PipelineDeps): Pipelines {
       const leftMs = (): number => deadline - performance.now();
       for (const pipeline of [...byReceiver.values()].flat()) {
         while (!pipeline.flush(FLUSH_CONNECTIONS))
-          while (busy() && leftMs() > 0) await setTimeoutAsync(PAUSE_MS);
+          while (exportersBusy() && leftMs() > 0) await setTimeoutAsync(PAUSE_MS);
       }
       for (const sink of sinks.values())
-        while (!sink.flush()) while (busy() && leftMs() > 0) await setTimeoutAsync(PAUSE_MS);
+        while (!sink.flush()) while (exportersBusy() && leftMs() > 0) await setTimeoutAsync(PAUSE_MS);
       await Promise.all([...exporters.values()].map((exporter) => exporter.shutdown(Math.max(0, leftMs()))));
     },
     exporterStats: () => [...exporters.values()].map((exporter) => exporter.stats()),

@@ -7,6 +7,8 @@ export interface SpanSink {
   export(spans: readonly PipelineSpan[]): void;
   /** Whether every exporter has room for so many more spans, those that wait in processors counted. */
   hasRoom(count: number): boolean;
+  /** Whether a processor asks receivers to hold back. */
+  refuses(): boolean;
   /** Gives on what has waited long enough in processors; to be called often. */
   advance(): void;
   /** Gives on a part of what waits in processors; true when nothing waits any more. */
@@ -33,7 +35,9 @@ export function createSpanSink(
   return {
     processors,
     export: (spans) => pass(spans, 0),
+    refuses: () => processors.some((processor) => processor.refuses?.(0)),
     hasRoom(count) {
+      if (processors.some((processor) => processor.refuses?.(count))) return false;
       const reserved = processors.map((processor) => processor.reserves?.() ?? processor.held());
       const total = reserved.reduce((sum, spans) => sum + spans, count);
       return exporters.every((exporter) => exporter.hasRoom(total));

@@ -1,7 +1,10 @@
 import type { ProcessorConfig } from '../config/types.ts';
 import { createAttributes } from './attributes.ts';
+import { createBatch } from './batch.ts';
 import { createFilter } from './filter.ts';
 import { createHopParent } from './hop-parent.ts';
+import { processMemory } from './memory.ts';
+import { createMemoryLimiter } from './memory-limiter.ts';
 import { createProbabilisticSampler } from './probabilistic-sampler.ts';
 import type { Processor } from './processor.ts';
 import { createRedaction } from './redaction.ts';
@@ -20,6 +23,10 @@ export function createProcessor(config: ProcessorConfig): Processor {
       return createAttributes(config);
     case 'probabilistic_sampler':
       return createProbabilisticSampler(config);
+    case 'memory_limiter':
+      return createMemoryLimiter(config, processMemory());
+    case 'batch':
+      return createBatch(config);
     case 'redaction':
       return createRedaction(config);
   }

@@ -17,6 +17,8 @@ export interface Processor {
   held(): number;
   /** Spans for which exporters must keep room; those that wait, where this is not there. */
   reserves?(): number;
+  /** Whether receivers should hold back: so many spans now, or, with 0, anything. */
+  refuses?(spans: number): boolean;
 }
 
 /** What one processor of one pipeline did. */

@@ -209,6 +209,30 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
     '{probabilistic_sampler: {sampling_percentage: 10%}}',
     '59: found "10%" for processors.probabilistic_sampler.sampling_percentage, expected a percentage from 0 to 100',
   ],
+  // memory_limiter and batch
+  [
+    '{memory_limiter: }',
+    '14: found no processors.memory_limiter.check_interval, expected a duration such as "5s", "200ms" or "1m30s", from 100ms to 1m',
+  ],
+  [
+    '{memory_limiter: {check_interval: 1s}}',
+    '14: found no limit in processors.memory_limiter, expected limit_mib or limit_percentage',
+  ],
+  [
+    '{memory_limiter: {check_interval: 1s, limit_mib: 100, spike_limit_mib: 100}}',
+    '67: found a spike_limit_mib that is not below the limit in processors.memory_limiter, expected less',
+  ],
+  [
+    '{memory_limiter: {check_interval: 0s, limit_mb: 100, limit_percentage: 101}}',
+    '47: found "0s" for processors.memory_limiter.check_interval, expected a duration such as "5s", "200ms" or "1m30s", from 100ms to 1m',
+    '51: found the key "limit_mb" in processors.memory_limiter, expected check_interval, limit_mib, spike_limit_mib, limit_percentage, spike_limit_percentage, min_gc_interval_when_soft_limited or min_gc_interval_when_hard_limited; did you mean "limit_mib"?',
+    '84: found 101 for processors.memory_limiter.limit_percentage, expected a percentage from 1 to 100',
+  ],
+  [
+    '{batch: {send_batch_max_size: 10, timeout: 2m}}',
+    '22: found the key "send_batch_max_size" in processors.batch, expected timeout or send_batch_size; did you mean "send_batch_size"?',
+    '56: found "2m" for processors.batch.timeout, expected a duration such as "5s", "200ms" or "1m30s", from 0s to 1m',
+  ],
 ];
 
 function policyCases(cases: readonly (readonly [string, ...string[]])[]): [string, ...string[]][] {
