@@ -45,6 +45,10 @@ export function buildProcessor(check: Check, component: ProcessorComponent): Pro
       const { timeout: timeoutMs, send_batch_size: sendBatchSize } = component.parsed;
       return { type, name, timeoutMs, sendBatchSize };
     }
+    case 'resourcedetection': {
+      const { detectors, timeout: timeoutMs, override } = component.parsed;
+      return { type, name, detectors: detectors ?? ['env'], timeoutMs, override };
+    }
     case 'redaction': {
       const { parsed } = component;
       return {

@@ -1,8 +1,9 @@
 import type { z } from 'zod';
 import { compilePattern, PATTERN_EXPECTED } from '../processor/pattern.ts';
 import { PRECISION } from '../processor/randomness.ts';
+import { DETECTORS } from '../processor/resource-detection.ts';
 import { list, optional, required, section } from './fields.ts';
-import { booleanRule, durationMsRule, integerRule, oneOfRule, type Rule, textRule } from './rules.ts';
+import { booleanRule, durationMsRule, integerRule, listed, oneOfRule, type Rule, textRule } from './rules.ts';
 import { KEY_RULE, PERCENT_RULE, TAIL_SAMPLING } from './schema-tail-sampling.ts';
 
 const SCALAR_RULE: Rule<string | number | boolean> = {
@@ -194,6 +195,22 @@ const BATCH = section({
   ),
 });
 
+const RESOURCE_DETECTION = section({
+  detectors: list(required(oneOfRule(...DETECTORS), ''), {
+    accepts: `a list of ${listed(DETECTORS, 'or')}`,
+    default: '[env]',
+    meaning:
+      '`env`: the attributes in `OTEL_RESOURCE_ATTRIBUTES`; `system`: the host and its operating system. Of an attribute that two of them give, the first one counts.',
+  }),
+  timeout: optional(
+    durationMsRule('1ms', '1m'),
+    5_000,
+    '5s',
+    'The longest that the start waits for the detectors.',
+  ),
+  override: optional(booleanRule(), true, 'true', 'Attributes that a resource has already are replaced.'),
+});
+
 /** Hopspan's own first; the others have the Collector's names and keys. */
 export const PROCESSORS = {
   hop_parent: HOP_PARENT,
@@ -204,6 +221,7 @@ export const PROCESSORS = {
   probabilistic_sampler: PROBABILISTIC_SAMPLER,
   memory_limiter: MEMORY_LIMITER,
   batch: BATCH,
+  resourcedetection: RESOURCE_DETECTION,
 };
 
 export type ParsedMemoryLimiter = z.infer<typeof MEMORY_LIMITER>;

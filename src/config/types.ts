@@ -6,6 +6,7 @@ import type { HopParentOptions } from '../processor/hop-parent.ts';
 import type { MemoryLimiterOptions } from '../processor/memory-limiter.ts';
 import type { ProbabilisticSamplerOptions } from '../processor/probabilistic-sampler.ts';
 import type { RedactionOptions } from '../processor/redaction.ts';
+import type { ResourceDetectionOptions } from '../processor/resource-detection.ts';
 import type { TailSamplingOptions } from '../processor/tail-sampling.ts';
 import type { PropagatorName } from './otel-env.ts';
 
@@ -125,6 +126,11 @@ export interface BatchConfig extends BatchOptions {
   readonly name: string;
 }
 
+export interface ResourceDetectionConfig extends ResourceDetectionOptions {
+  readonly type: 'resourcedetection';
+  readonly name: string;
+}
+
 export type ProcessorConfig =
   | HopParentConfig
   | TailSamplingConfig
@@ -133,7 +139,8 @@ export type ProcessorConfig =
   | RedactionConfig
   | ProbabilisticSamplerConfig
   | MemoryLimiterConfig
-  | BatchConfig;
+  | BatchConfig
+  | ResourceDetectionConfig;
 export type ExporterConfig = OtlpExporterConfig | ConsoleExporterConfig | FileExporterConfig;
 
 export interface PipelineConfig {

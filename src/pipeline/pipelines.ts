@@ -82,6 +82,8 @@ export function createPipelines(config: Config, deps: PipelineDeps): Pipelines {
   return {
     async start() {
       for (const exporter of exporters.values()) await exporter.start();
+      const processors = [...sinks.values()].flatMap((sink) => sink.processors);
+      await Promise.all(processors.map((processor) => processor.start?.()));
       if (config.processors.length === 0) return;
       timer = setInterval(() => {
         for (const sink of sinks.values()) sink.advance();

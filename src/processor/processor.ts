@@ -5,6 +5,8 @@ import type { PipelineSpan } from '../spans/foreign-span.ts';
  * milliseconds of one monotonic clock, and the same calls give the same spans again.
  */
 export interface Processor {
+  /** Finds out what it needs, before the first span; takes a bounded time. */
+  start?(): Promise<void>;
   /** Takes spans; gives those that are to go on now. */
   process(spans: readonly PipelineSpan[], nowMs: number): readonly PipelineSpan[];
   /** Gives what has waited long enough. */

@@ -233,6 +233,13 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
     '22: found the key "send_batch_max_size" in processors.batch, expected timeout or send_batch_size; did you mean "send_batch_size"?',
     '56: found "2m" for processors.batch.timeout, expected a duration such as "5s", "200ms" or "1m30s", from 0s to 1m',
   ],
+  // resourcedetection
+  [
+    '{resourcedetection: {detectors: [env, sytem, docker], overide: false}}',
+    '51: found "sytem" for processors.resourcedetection.detectors[1], expected env or system; did you mean "system"?',
+    '58: found "docker" for processors.resourcedetection.detectors[2], expected env or system',
+    '67: found the key "overide" in processors.resourcedetection, expected detectors, timeout or override; did you mean "override"?',
+  ],
 ];
 
 function policyCases(cases: readonly (readonly [string, ...string[]])[]): [string, ...string[]][] {
