@@ -40,8 +40,9 @@ describe('tail_sampling behind Envoy', () => {
     const load = { connections: 400, concurrency: 100, requests: 10, traceparent: true };
     const sent = await runHttpClient({ port: proxy.port, ...load });
     await proxy.stop();
-    const kept = await wholeTraces(await hopspan.finish(), hopspan);
+    const spans = await hopspan.finish();
     await backend.stop();
+    const kept = await wholeTraces(spans, hopspan);
     /* A client's span is an error from 400 on, a server's from 500 on. */
     const errors = sent.filter(({ statusCode }) => statusCode >= 400);
     const rest = sent.filter(({ statusCode }) => statusCode < 400);
