@@ -3,6 +3,7 @@
 # make check      format, lint, types, generated files
 # make demo       two chained Envoys on loopback, watched; ends by itself
 # make bench      what hopspan costs
+# make fuzz       broken HTTP streams through a real relay: CASES of each kind, 100000 where not given
 # make pack       the npm package
 # make generate   write src/records.gen.ts anew, after a change in bpf/
 # make clean      remove what was built
@@ -11,7 +12,7 @@
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: build test check demo bench pack generate clean tools
+.PHONY: build test check demo bench fuzz pack generate clean tools
 
 # bpftool lies there on Debian, where only root looks for it.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -71,6 +72,12 @@ bench: build
 	@scripts/install-deps.sh test
 	@scripts/get-envoy.sh >/dev/null
 	@$(NODE) test/bench/main.ts
+
+fuzz: build
+	@scripts/install-deps.sh test
+	@scripts/get-envoy.sh >/dev/null
+	@HOPSPAN_HOSTILE_CASES=$(or $(CASES),100000) $(NODE) scripts/test.ts --file-timeout 36000 \
+		'test/integration/*-hostile.test.ts'
 
 # From nothing, so that no file of an earlier build gets in.
 pack: clean

@@ -1,4 +1,5 @@
-import { DEFAULT_OTLP_OPTIONS } from '../exporter/otlp/options.ts';
+import { parseHttpEndpoint } from '../exporter/otlp/endpoint.ts';
+import { DEFAULT_DISK_BYTES, DEFAULT_HTTP_ENDPOINT, DEFAULT_OTLP_OPTIONS } from '../exporter/otlp/options.ts';
 import type { OtlpEnv } from './otel-env.ts';
 import { resolveEndpoint } from './otlp-rules.ts';
 import type {
@@ -6,6 +7,7 @@ import type {
   ParsedEbpf,
   ParsedFile,
   ParsedOtlp,
+  ParsedOtlpHttp,
   ParsedOtlpReceiver,
   ParsedTelemetry,
 } from './schema.ts';
@@ -61,28 +63,51 @@ export function buildOtlpReceiver(
  * stands in the file: credentials of the environment are not sent to an endpoint that it does not name.
  */
 export function buildOtlp(name: string, parsed: ParsedOtlp, env: OtlpEnv): OtlpExporterConfig {
+  if (env.protocol === 'http/protobuf') return buildOtlpHttp(name, parsed, env);
   const endpoint = parsed.endpoint ?? env.endpoint ?? DEFAULT_OTLP_OPTIONS.endpoint;
   const resolved = resolveEndpoint(endpoint, parsed.tls.insecure ?? env.insecure ?? false);
+  return { protocol: 'grpc', ...built(name, parsed, env, resolved.endpoint, resolved.insecure) };
+}
+
+/** As `buildOtlp`, over HTTP. */
+export function buildOtlpHttp(name: string, parsed: ParsedOtlpHttp, env: OtlpEnv): OtlpExporterConfig {
+  const own = parsed.traces_endpoint ?? parsed.endpoint;
+  const whole = own === undefined ? env.wholeEndpoint === true : parsed.traces_endpoint !== undefined;
+  const endpoint = parseHttpEndpoint(own ?? env.endpoint ?? DEFAULT_HTTP_ENDPOINT, whole);
+  return { protocol: 'http/protobuf', ...built(name, parsed, env, endpoint, endpoint.startsWith('http:')) };
+}
+
+function built(
+  name: string,
+  parsed: Omit<ParsedOtlp, 'endpoint'>,
+  env: OtlpEnv,
+  endpoint: string,
+  insecure: boolean,
+): Omit<OtlpExporterConfig, 'protocol'> {
   const retry = parsed.retry_on_failure;
+  const { queue_size: queueSize, directory, max_size: maxBytes = DEFAULT_DISK_BYTES } = parsed.sending_queue;
+  // A disk's bound is its size: time would lose what was promised.
+  const maxElapsedMs = directory === undefined ? DEFAULT_OTLP_OPTIONS.retry.maxElapsedMs : 0;
   return {
     type: 'otlp',
     name,
-    endpoint: resolved.endpoint,
+    endpoint,
     headers: parsed.headers ?? env.headers ?? DEFAULT_OTLP_OPTIONS.headers,
     compression: parsed.compression ?? env.compression ?? DEFAULT_OTLP_OPTIONS.compression,
     timeoutMs: parsed.timeout ?? env.timeoutMs ?? DEFAULT_OTLP_OPTIONS.timeoutMs,
     tls: {
-      insecure: resolved.insecure,
+      insecure,
       ...given('caFile', parsed.tls.ca_file ?? env.caFile),
       ...given('certFile', parsed.tls.cert_file ?? env.certFile),
       ...given('keyFile', parsed.tls.key_file ?? env.keyFile),
     },
-    queueSize: parsed.sending_queue.queue_size,
+    queueSize,
+    ...(directory === undefined ? {} : { disk: { directory, maxBytes } }),
     retry: {
       enabled: retry.enabled,
       initialIntervalMs: retry.initial_interval,
       maxIntervalMs: retry.max_interval,
-      maxElapsedMs: retry.max_elapsed_time,
+      maxElapsedMs: retry.max_elapsed_time ?? maxElapsedMs,
     },
   };
 }

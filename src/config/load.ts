@@ -1,6 +1,14 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { escapeControl } from '../telemetry/escape.ts';
-import { buildConsole, buildEbpf, buildFile, buildOtlp, buildOtlpReceiver, buildTelemetry } from './build.ts';
+import {
+  buildConsole,
+  buildEbpf,
+  buildFile,
+  buildOtlp,
+  buildOtlpHttp,
+  buildOtlpReceiver,
+  buildTelemetry,
+} from './build.ts';
 import { buildProcessor } from './build-processors.ts';
 import { type Check, mappingAt, parsePart } from './check.ts';
 import { checkMapping, componentType, readComponents } from './components.ts';
@@ -50,7 +58,10 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
   ]);
   const used = (role: 'receivers' | 'processors' | 'exporters', { name }: { name: string }) =>
     pipelines.some((pipeline) => pipeline[role].includes(name));
-  const otlpEnv = someOtlpNeedsEnv(check) ? readOtlpEnv(env, check.mistakes) : {};
+  const otlpEnv: OtlpEnvs = {
+    otlp: someNeedsEnv(check, 'otlp') ? readOtlpEnv(env, check.mistakes) : {},
+    otlphttp: someNeedsEnv(check, 'otlphttp') ? readOtlpEnv(env, check.mistakes, 'http/protobuf') : {},
+  };
   const resource = readResourceEnv(env, check.mistakes);
   const propagators = readPropagators(env, check.mistakes);
   const ofRecords = receivers.filter((receiver) => receiver.type === 'ebpf');
@@ -79,13 +90,20 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
 type ParsedExporter = ReturnType<typeof readComponents<typeof EXPORTERS>>[number];
 
 /** Looks at the file as it stands, so that other mistakes hide none of the variables'. */
-function someOtlpNeedsEnv(check: Check): boolean {
+function someNeedsEnv(check: Check, type: 'otlp' | 'otlphttp'): boolean {
   const names = Object.keys(mappingAt(check, ['exporters']) ?? {});
-  const otlp = names.filter((name) => componentType(name) === 'otlp');
-  return otlp.some((name) => mappingAt(check, ['exporters', name])?.endpoint === undefined);
+  return names
+    .filter((name) => componentType(name) === type)
+    .some((name) => {
+      const { endpoint, traces_endpoint } = mappingAt(check, ['exporters', name]) ?? {};
+      return (endpoint ?? traces_endpoint) === undefined;
+    });
 }
 
-function buildExporter(check: Check, exporter: ParsedExporter, otlpEnv: OtlpEnv): ExporterConfig {
+/** The variables as each type of exporter understands them. */
+type OtlpEnvs = Readonly<Record<'otlp' | 'otlphttp', OtlpEnv>>;
+
+function buildExporter(check: Check, exporter: ParsedExporter, otlpEnv: OtlpEnvs): ExporterConfig {
   const { name } = exporter;
   switch (exporter.type) {
     case 'console':
@@ -94,7 +112,14 @@ function buildExporter(check: Check, exporter: ParsedExporter, otlpEnv: OtlpEnv)
       return buildFile(name, exporter.parsed);
     case 'otlp': {
       const { parsed } = exporter;
-      const built = buildOtlp(name, parsed, parsed.endpoint === undefined ? otlpEnv : {});
+      const built = buildOtlp(name, parsed, parsed.endpoint === undefined ? otlpEnv.otlp : {});
+      checkOtlp(check, parsed, built);
+      return built;
+    }
+    case 'otlphttp': {
+      const { parsed } = exporter;
+      const own = parsed.traces_endpoint ?? parsed.endpoint;
+      const built = buildOtlpHttp(name, parsed, own === undefined ? otlpEnv.otlphttp : {});
       checkOtlp(check, parsed, built);
       return built;
     }

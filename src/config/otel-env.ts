@@ -1,5 +1,12 @@
+import type { OtlpProtocol } from '../exporter/otlp/options.ts';
 import { found, type Remark } from './mistakes.ts';
-import { ENDPOINT_RULE, FILE_RULE, HEADER_NAME_RULE, HEADER_VALUE_RULE } from './otlp-rules.ts';
+import {
+  ENDPOINT_RULE,
+  FILE_RULE,
+  HEADER_NAME_RULE,
+  HEADER_VALUE_RULE,
+  HTTP_ENDPOINT_RULE,
+} from './otlp-rules.ts';
 import { applyRule, oneOfRule, type Rule } from './rules.ts';
 import { SERVICE_NAME_RULE } from './target-rules.ts';
 
@@ -8,7 +15,10 @@ import { SERVICE_NAME_RULE } from './target-rules.ts';
  * forms with TRACES come first, and a variable that is empty counts as unset.
  */
 export interface OtlpEnv {
+  readonly protocol?: OtlpProtocol;
   readonly endpoint?: string;
+  /** The endpoint is for traces only: over HTTP it is used as it is. */
+  readonly wholeEndpoint?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
   readonly compression?: 'none' | 'gzip';
   readonly timeoutMs?: number;
@@ -35,10 +45,7 @@ const BOOLEAN_RULE: Rule<boolean> = {
   },
 };
 
-const PROTOCOL_RULE: Rule<string> = {
-  ...oneOfRule('grpc'),
-  expected: 'grpc, the only protocol that hopspan speaks (port 4317 of most receivers)',
-};
+const PROTOCOL_RULE: Rule<OtlpProtocol> = oneOfRule('grpc', 'http/protobuf');
 
 /** Set and not empty, without the spaces around it. */
 export function variable(env: NodeJS.ProcessEnv, name: string): string | undefined {
@@ -46,8 +53,11 @@ export function variable(env: NodeJS.ProcessEnv, name: string): string | undefin
   return value === '' ? undefined : value;
 }
 
-/** Reads the OTLP exporter's variables. */
-export function readOtlpEnv(env: NodeJS.ProcessEnv, mistakes: Remark[]): OtlpEnv {
+/**
+ * Reads the OTLP exporters' variables. `fixed` is the protocol of an exporter that has one whatever the variables say;
+ * what an endpoint may be depends on it.
+ */
+export function readOtlpEnv(env: NodeJS.ProcessEnv, mistakes: Remark[], fixed?: OtlpProtocol): OtlpEnv {
   const read = <K extends keyof OtlpEnv>(
     key: K,
     suffix: string,
@@ -56,9 +66,12 @@ export function readOtlpEnv(env: NodeJS.ProcessEnv, mistakes: Remark[]): OtlpEnv
     const value = otlpVariable(env, suffix, rule, mistakes);
     return value === undefined ? {} : { [key]: value };
   };
-  otlpVariable(env, 'PROTOCOL', PROTOCOL_RULE, mistakes);
+  const chosen = read('protocol', 'PROTOCOL', PROTOCOL_RULE);
+  const http = (fixed ?? chosen.protocol) === 'http/protobuf';
   return {
-    ...read('endpoint', 'ENDPOINT', ENDPOINT_RULE),
+    ...chosen,
+    ...read('endpoint', 'ENDPOINT', http ? HTTP_ENDPOINT_RULE : ENDPOINT_RULE),
+    wholeEndpoint: variable(env, 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT') !== undefined,
     ...read('headers', 'HEADERS', HEADERS_RULE),
     ...read('compression', 'COMPRESSION', oneOfRule('none', 'gzip')),
     ...read('timeoutMs', 'TIMEOUT', TIMEOUT_RULE),
@@ -77,12 +90,14 @@ function otlpVariable<T>(
 ): T | undefined {
   const specific = `OTEL_EXPORTER_OTLP_TRACES_${suffix}`;
   const name = variable(env, specific) === undefined ? `OTEL_EXPORTER_OTLP_${suffix}` : specific;
-  const text = variable(env, name);
-  if (text === undefined) return undefined;
-  const value = applyRule(rule, text);
+  const given = variable(env, name);
+  if (given === undefined) return undefined;
+  const value = applyRule(rule, given);
   if (value === undefined) {
-    const shown = suffix === 'HEADERS' ? 'something else' : found(text);
-    mistakes.push({ text: `${name}: found ${shown}, expected ${rule.expected}` });
+    const shown = suffix === 'HEADERS' ? 'something else' : found(given);
+    const text = `${name}: found ${shown}, expected ${rule.expected}`;
+    // Exporters of both protocols read the variables each.
+    if (!mistakes.some((mistake) => mistake.text === text)) mistakes.push({ text });
   }
   return value;
 }
@@ -107,7 +122,7 @@ function keyValues(text: string): Map<string, string> | undefined {
 }
 
 const HEADERS_RULE: Rule<Readonly<Record<string, string>>> = {
-  expected: 'NAME=VALUE,NAME=VALUE with valid gRPC header names, other characters percent-encoded',
+  expected: 'NAME=VALUE,NAME=VALUE with valid header names, other characters percent-encoded',
   parse: (value) => {
     const pairs = keyValues(String(value));
     const headers: Record<string, string> = {};

@@ -1,9 +1,9 @@
 import { type Check, mistakeAtKey, pathName, warnAtKey } from './check.ts';
-import type { ParsedOtlp } from './schema.ts';
+import type { ParsedOtlpHttp } from './schema.ts';
 import type { OtlpExporterConfig, OtlpReceiverConfig } from './types.ts';
 
 /** Checks of one OTLP exporter that concern more than one key. */
-export function checkOtlp(check: Check, parsed: ParsedOtlp, built: OtlpExporterConfig): void {
+export function checkOtlp(check: Check, parsed: ParsedOtlpHttp, built: OtlpExporterConfig): void {
   const path = ['exporters', built.name];
   const { tls } = built;
   if ((tls.certFile === undefined) !== (tls.keyFile === undefined)) {
@@ -24,6 +24,11 @@ export function checkOtlp(check: Check, parsed: ParsedOtlp, built: OtlpExporterC
     const text = `${what} for ${pathName(path)}, expected at most that`;
     mistakeAtKey(check, [...path, 'retry_on_failure', 'initial_interval'], text);
   }
+  const { directory, max_size } = parsed.sending_queue;
+  if (directory === undefined && max_size !== undefined) {
+    const text = `found max_size without directory for ${pathName(path)}, expected both: it bounds the queue on disk`;
+    mistakeAtKey(check, [...path, 'sending_queue', 'max_size'], text);
+  }
   if (parsed.tls.insecure !== undefined && parsed.tls.insecure !== tls.insecure) {
     warnAtKey(
       check,
@@ -37,17 +42,24 @@ export function checkOtlp(check: Check, parsed: ParsedOtlp, built: OtlpExporterC
       `the other settings of tls are not used: ${built.endpoint} is plain text`,
     );
   }
-  const afterScheme = parsed.endpoint?.replace(/^https?:\/\//i, '') ?? '';
-  if (/^(?!unix:)[^/]+\/./i.test(afterScheme)) {
-    warnAtKey(check, [...path, 'endpoint'], 'the path of the endpoint is not used: OTLP over gRPC has none');
+  for (const text of endpointWarnings(parsed.endpoint ?? '', built))
+    warnAtKey(check, [...path, 'endpoint'], text);
+}
+
+/** What is sent to the other protocol's port, or with a path that nobody sees, is mostly not meant so. */
+function endpointWarnings(given: string, { protocol, endpoint }: OtlpExporterConfig): string[] {
+  if (protocol === 'http/protobuf') {
+    if (new URL(endpoint).port !== '4317') return [];
+    return ['port 4317 is mostly OTLP over gRPC, for which there is the exporter otlp'];
   }
-  if (built.endpoint.endsWith(':4318')) {
-    warnAtKey(
-      check,
-      [...path, 'endpoint'],
-      'port 4318 is mostly OTLP over HTTP; hopspan speaks gRPC, mostly on port 4317',
-    );
+  const warnings: string[] = [];
+  if (/^(?!unix:)[^/]+\/./i.test(given.replace(/^https?:\/\//i, ''))) {
+    warnings.push('the path of the endpoint is not used: OTLP over gRPC has none');
   }
+  if (endpoint.endsWith(':4318')) {
+    warnings.push('port 4318 is mostly OTLP over HTTP, for which there is the exporter otlphttp');
+  }
+  return warnings;
 }
 
 const LOOPBACK = /^(127\.|::1$|localhost$)/i;
@@ -58,12 +70,13 @@ export function checkRoundTrip(
   receivers: readonly OtlpReceiverConfig[],
   exporter: OtlpExporterConfig,
 ): void {
-  const target = /:\/\/\[?([^\]/]+?)\]?:(\d+)$/.exec(exporter.endpoint);
+  const target = /:\/\/\[?([^\]/]+?)\]?(?::(\d+))?(?:\/.*)?$/.exec(exporter.endpoint);
   if (!target) return;
-  const [, host = '', port] = target;
-  for (const { name, grpc } of receivers) {
-    if (!grpc || grpc.listen.port !== Number(port)) continue;
-    const { host: own } = grpc.listen;
+  const [, host = '', port = exporter.tls.insecure ? 80 : 443] = target;
+  for (const { name, grpc, http } of receivers) {
+    const listen = (exporter.protocol === 'grpc' ? grpc : http)?.listen;
+    if (listen?.port !== Number(port)) continue;
+    const { host: own } = listen;
     const open = own === '0.0.0.0' || own === '::';
     if (host !== own && !(LOOPBACK.test(host) && (open || LOOPBACK.test(own)))) continue;
     const path = ['exporters', exporter.name, 'endpoint'];

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { parseEndpoint } from '../exporter/otlp/endpoint.ts';
+import { parseEndpoint, parseHttpEndpoint } from '../exporter/otlp/endpoint.ts';
 import { type Rule, textRule } from './rules.ts';
 import type { ListenAddress } from './types.ts';
 
@@ -16,8 +16,21 @@ export const ENDPOINT_RULE: Rule<string> = {
   },
 };
 
+export const HTTP_ENDPOINT_RULE: Rule<string> = {
+  expected: 'http://HOST:PORT or https://HOST:PORT, with or without a path',
+  parse: (value) => {
+    if (typeof value !== 'string' || /\p{Cc}/u.test(value)) return undefined;
+    try {
+      parseHttpEndpoint(value, false);
+      return value.trim();
+    } catch {
+      return undefined;
+    }
+  },
+};
+
 /**
- * An endpoint with scheme and port, and whether it is plain text. A scheme decides; without one `insecure`
+ * A gRPC endpoint with scheme and port, and whether it is plain text. A scheme decides; without one `insecure`
  * does (OTLP exporter specification, "Insecure"). Takes only what `ENDPOINT_RULE` let through.
  */
 export function resolveEndpoint(

@@ -49,6 +49,24 @@ export function oneOfRule<const T extends string>(...candidates: readonly T[]): 
   return { expected: listed(candidates, 'or'), parse, candidates };
 }
 
+const UNITS: Readonly<Record<string, number>> = { '': 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
+
+/** A number of bytes, or one of KiB, MiB or GiB; both bounds are written like that, too. */
+export function sizeRule(minimum: string, maximum: string): Rule<number> {
+  const read = (value: unknown) => {
+    const [, digits = '', unit = ''] = /^(\d{1,15}) ?([KMG]iB)?$/.exec(String(value)) ?? [];
+    return digits === '' ? Number.NaN : Number(digits) * (UNITS[unit] as number);
+  };
+  const [low, high] = [read(minimum), read(maximum)];
+  return {
+    expected: `bytes, or a size such as 512MiB or 2GiB, from ${minimum} to ${maximum}`,
+    parse: (value) => {
+      const bytes = typeof value === 'number' || typeof value === 'string' ? read(value) : Number.NaN;
+      return bytes >= low && bytes <= high ? bytes : undefined;
+    },
+  };
+}
+
 /** A duration as Go writes it, between two such durations; gives nanoseconds. */
 export function durationNsRule(minimum: string, maximum: string): Rule<number> {
   const [minimumNs = 0, maximumNs = 0] = [parseDurationNs(minimum), parseDurationNs(maximum)];

@@ -1,8 +1,14 @@
 import { z } from 'zod';
-import { DEFAULT_OTLP_OPTIONS } from '../exporter/otlp/options.ts';
+import { DEFAULT_HTTP_ENDPOINT, DEFAULT_OTLP_OPTIONS } from '../exporter/otlp/options.ts';
 import { FIELD_INFO, optional, section } from './fields.ts';
-import { ENDPOINT_RULE, FILE_RULE, HEADER_NAME_RULE, HEADER_VALUE_RULE } from './otlp-rules.ts';
-import { applyRule, booleanRule, durationMsRule, integerRule, oneOfRule } from './rules.ts';
+import {
+  ENDPOINT_RULE,
+  FILE_RULE,
+  HEADER_NAME_RULE,
+  HEADER_VALUE_RULE,
+  HTTP_ENDPOINT_RULE,
+} from './otlp-rules.ts';
+import { applyRule, booleanRule, durationMsRule, integerRule, oneOfRule, sizeRule } from './rules.ts';
 import { isTextScalar } from './scalar.ts';
 
 /** Only names and positions of headers appear in messages: their values are often credentials. */
@@ -31,20 +37,16 @@ const HEADERS = z
   .register(FIELD_INFO, {
     accepts: 'a mapping from header names to texts',
     default: '`OTEL_EXPORTER_OTLP_HEADERS`, else none',
-    meaning: 'gRPC metadata sent with every request, credentials for example. Never logged.',
+    meaning:
+      'Sent with every request, as gRPC metadata or HTTP headers; credentials for example. Never logged.',
   });
 
 const otlpRetry = DEFAULT_OTLP_OPTIONS.retry;
 const fileOrVariable = (variable: string, meaning: string) =>
   optional(FILE_RULE, undefined, `\`OTEL_EXPORTER_OTLP_${variable}\`, else none`, meaning);
 
-export const OTLP = section({
-  endpoint: optional(
-    ENDPOINT_RULE,
-    undefined,
-    '`OTEL_EXPORTER_OTLP_ENDPOINT`, else `http://localhost:4317`',
-    'Where to send, by gRPC. `http://` is plain text, `https://` is TLS, without either `tls.insecure` decides. Without a port it is 4317.',
-  ),
+/** What both exporters have. */
+const COMMON = {
   headers: HEADERS,
   compression: optional(
     oneOfRule('none', 'gzip'),
@@ -80,7 +82,19 @@ export const OTLP = section({
       integerRule(1, 10_000_000, 'spans'),
       DEFAULT_OTLP_OPTIONS.queueSize,
       String(DEFAULT_OTLP_OPTIONS.queueSize),
-      'The most spans that may wait to be sent; those on top of it are dropped and counted.',
+      'The most spans that may wait in memory; those on top of it are dropped and counted.',
+    ),
+    directory: optional(
+      FILE_RULE,
+      undefined,
+      'none',
+      'A directory for a queue on disk: spans outlive a backend that is away and hopspan itself ([sending](sending.md)). Made if it is not there.',
+    ),
+    max_size: optional(
+      sizeRule('1MiB', '1024GiB'),
+      undefined,
+      '1GiB',
+      'The most bytes of spans that may wait in `directory`; those on top of it are dropped and counted.',
     ),
   }),
   retry_on_failure: section({
@@ -104,9 +118,35 @@ export const OTLP = section({
     ),
     max_elapsed_time: optional(
       durationMsRule('0s', '24h'),
-      otlpRetry.maxElapsedMs,
-      `${otlpRetry.maxElapsedMs / 1000}s`,
+      undefined,
+      `${otlpRetry.maxElapsedMs / 1000}s; with \`sending_queue.directory\` 0`,
       'A batch is given up after this long; 0 means never.',
     ),
   }),
+};
+
+export const OTLP = section({
+  endpoint: optional(
+    ENDPOINT_RULE,
+    undefined,
+    '`OTEL_EXPORTER_OTLP_ENDPOINT`, else `http://localhost:4317`',
+    'Where to send, by gRPC. `http://` is plain text, `https://` is TLS, without either `tls.insecure` decides. Without a port it is 4317.',
+  ),
+  ...COMMON,
+});
+
+export const OTLP_HTTP = section({
+  endpoint: optional(
+    HTTP_ENDPOINT_RULE,
+    undefined,
+    `\`OTEL_EXPORTER_OTLP_ENDPOINT\`, else \`${DEFAULT_HTTP_ENDPOINT}\``,
+    'Where to send, by HTTP with protobuf: `/v1/traces` is added to it. Without a port it is 80 or, for `https://`, 443.',
+  ),
+  traces_endpoint: optional(
+    HTTP_ENDPOINT_RULE,
+    undefined,
+    '`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, else `endpoint`',
+    'Where to send, as it stands: nothing is added to it.',
+  ),
+  ...COMMON,
 });

@@ -10,7 +10,7 @@ import {
   type Rule,
   textRule,
 } from './rules.ts';
-import { OTLP } from './schema-otlp.ts';
+import { OTLP, OTLP_HTTP } from './schema-otlp.ts';
 import { OTLP_RECEIVER } from './schema-receiver-otlp.ts';
 import { EXECUTABLE_RULE, PATH_RULE, PID_RULE, PORT_RULE, SERVICE_NAME_RULE } from './target-rules.ts';
 
@@ -168,11 +168,13 @@ export const TELEMETRY = section({
 /** The components that exist, by the type that stands before the `/` of their names. */
 export const RECEIVERS = { ebpf: EBPF, otlp: OTLP_RECEIVER };
 export { PROCESSORS } from './schema-processors.ts';
-export const EXPORTERS = { otlp: OTLP, console: CONSOLE, file: FILE };
+export const EXPORTERS = { otlp: OTLP, otlphttp: OTLP_HTTP, console: CONSOLE, file: FILE };
 
 export type ParsedEbpf = z.infer<typeof EBPF>;
 export type ParsedOtlpReceiver = z.infer<typeof OTLP_RECEIVER>;
 export type ParsedOtlp = z.infer<typeof OTLP>;
+/** `traces_endpoint` is the HTTP exporter's own; the gRPC one may turn into one by a variable. */
+export type ParsedOtlpHttp = ParsedOtlp & Partial<Pick<z.infer<typeof OTLP_HTTP>, 'traces_endpoint'>>;
 export type ParsedConsole = z.infer<typeof CONSOLE>;
 export type ParsedFile = z.infer<typeof FILE>;
 export type ParsedTelemetry = z.infer<typeof TELEMETRY>;

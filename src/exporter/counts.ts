@@ -9,9 +9,10 @@ export class Counts {
   get waiting(): number {
     return this.accepted - this.exported - this.dropped;
   }
-  /** Whether a queue has room; more than it holds at all would never find any. */
-  hasRoom(count: number, queueSize: number): boolean {
-    return this.waiting === 0 || this.waiting + count <= queueSize;
+  /** Whether a queue has room; more than it holds at all would never find any. Those that are `stored` take none. */
+  hasRoom(count: number, queueSize: number, stored = 0): boolean {
+    const waiting = this.waiting - stored;
+    return waiting <= 0 || waiting + count <= queueSize;
   }
   stats(name: string): ExporterStats {
     const { accepted, exported, dropped, waiting } = this;

@@ -8,6 +8,8 @@ export interface ExporterStats {
   readonly dropped: number;
   /** Accepted, neither exported nor dropped yet. */
   readonly waiting: number;
+  /** Those among `waiting` that are safe on disk; absent where there is no queue on disk. */
+  readonly stored?: number;
 }
 
 /** The end of a pipeline. `start` fails loudly; `shutdown` may be called twice. */
@@ -16,7 +18,7 @@ export interface Exporter {
   start(): Promise<void>;
   /** Takes over one batch; never blocks and never throws: what cannot be kept is counted as dropped. */
   export(spans: readonly PipelineSpan[]): void;
-  /** Sends what waits, for at most `timeoutMs` milliseconds, then closes. */
+  /** Sends what waits, for at most `timeoutMs` milliseconds, then closes. What is on disk stays there. */
   shutdown(timeoutMs: number): Promise<void>;
   stats(): ExporterStats;
   /** Whether so many more spans of applications would be kept now. */

@@ -46,6 +46,7 @@ export function createPipelines(config: Config, deps: PipelineDeps): Pipelines {
   const exporters = new Map(
     config.exporters.map((exporter) => [exporter.name, createExporter(exporter, deps)]),
   );
+  const pressure = createPressure([...exporters.values()]);
   const readContext = createContextReader(createPropagator(config.propagators));
   const sinks = new Map(config.pipelines.map((pipeline) => [pipeline, sinkOf(pipeline)]));
   const byReceiver = new Map<string, TracePipeline[]>();
@@ -67,14 +68,14 @@ export function createPipelines(config: Config, deps: PipelineDeps): Pipelines {
       config.processors.filter((processor) => processor.name === name).map(createProcessor),
     );
     const behind = pipeline.exporters.flatMap((name) => exporters.get(name) ?? []);
-    return createSpanSink(processors, behind);
+    return createSpanSink(processors, behind, undefined, pressure.hopeless);
   }
 
   function sinksBehind(receiver: string): SpanSink[] {
     return [...sinks].flatMap(([pipeline, sink]) => (pipeline.receivers.includes(receiver) ? [sink] : []));
   }
 
-  const exportersBusy = createPressure([...exporters.values()]);
+  const exportersBusy = pressure.busy;
   const busy = (): boolean => exportersBusy() || [...sinks.values()].some((sink) => sink.refuses());
   const tellOfRefusal = createRefusalWarning(deps.log);
   let timer: NodeJS.Timeout | undefined;

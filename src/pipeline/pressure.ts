@@ -4,26 +4,46 @@ import type { Exporter } from '../exporter/exporter.ts';
 const HIGH_SPANS = 4096;
 /** An exporter that sent nothing for so long is stuck: it drops, and nobody waits for it. */
 const STUCK_MS = 500;
+/** An exporter that is full and sent nothing for so long loses spans of applications, rather than that all lose them. */
+const HOPELESS_MS = 5000;
 
-/**
- * Tells a source to pause while an exporter is busy and getting on: the ring in the kernel holds records more
- * cheaply than an exporter's queue holds spans. An exporter that is stuck holds nobody up.
- */
+/** How the exporters get on. */
+export interface Pressure {
+  /**
+   * An exporter is busy and getting on: the source should pause, for the ring in the kernel holds records more cheaply
+   * than an exporter's queue holds spans. An exporter that is stuck holds nobody up. To be called often.
+   */
+  busy(): boolean;
+  /** Whether others should go on without it, as of the last call of `busy`. */
+  hopeless(exporter: Exporter): boolean;
+}
+
 export function createPressure(
   exporters: readonly Exporter[],
   nowMs: () => number = () => performance.now(),
-): () => boolean {
-  const progress = new Map(exporters.map((exporter) => [exporter, { exported: -1, sinceMs: 0 }]));
-  return () => {
-    let busy = false;
-    for (const [exporter, last] of progress) {
-      const { exported, waiting } = exporter.stats();
-      if (exported !== last.exported || waiting < HIGH_SPANS) {
-        last.exported = exported;
-        last.sinceMs = nowMs();
+): Pressure {
+  const progress = new Map(
+    exporters.map((exporter) => [exporter, { through: -1, sinceMs: 0, movedMs: nowMs() }]),
+  );
+  return {
+    busy() {
+      let busy = false;
+      for (const [exporter, last] of progress) {
+        const { exported, waiting: all, stored = 0 } = exporter.stats();
+        // What is on disk is out of the way.
+        const waiting = all - stored;
+        const through = exported + stored;
+        const moved = through !== last.through;
+        if (moved || waiting <= 0) last.movedMs = nowMs();
+        if (moved || waiting < HIGH_SPANS) last.sinceMs = nowMs();
+        last.through = through;
+        if (waiting >= HIGH_SPANS && nowMs() - last.sinceMs < STUCK_MS) busy = true;
       }
-      if (waiting >= HIGH_SPANS && nowMs() - last.sinceMs < STUCK_MS) busy = true;
-    }
-    return busy;
+      return busy;
+    },
+    hopeless(exporter) {
+      const last = progress.get(exporter);
+      return last !== undefined && nowMs() - last.movedMs >= HOPELESS_MS;
+    },
   };
 }

@@ -5,7 +5,10 @@ import type { PipelineSpan } from '../spans/foreign-span.ts';
 /** One pipeline behind its receivers: the processors in their order, then every exporter. */
 export interface SpanSink {
   export(spans: readonly PipelineSpan[]): void;
-  /** Whether every exporter has room for so many more spans, those that wait in processors counted. */
+  /**
+   * Whether every exporter that is not `hopeless` has room for so many more spans, those that wait in processors
+   * counted; at least one has.
+   */
   hasRoom(count: number): boolean;
   /** Whether a processor asks receivers to hold back. */
   refuses(): boolean;
@@ -20,6 +23,7 @@ export function createSpanSink(
   processors: readonly Processor[],
   exporters: readonly Exporter[],
   nowMs: () => number = () => performance.now(),
+  hopeless: (exporter: Exporter) => boolean = () => false,
 ): SpanSink {
   /** From the processor of that index on. */
   function pass(spans: readonly PipelineSpan[], from: number): void {
@@ -40,7 +44,8 @@ export function createSpanSink(
       if (processors.some((processor) => processor.refuses?.(count))) return false;
       const reserved = processors.map((processor) => processor.reserves?.() ?? processor.held());
       const total = reserved.reduce((sum, spans) => sum + spans, count);
-      return exporters.every((exporter) => exporter.hasRoom(total));
+      const full = exporters.filter((exporter) => !exporter.hasRoom(total));
+      return full.length === 0 || (full.length < exporters.length && full.every(hopeless));
     },
     advance() {
       for (const [index, processor] of processors.entries()) pass(processor.advance(nowMs()), index + 1);

@@ -1,7 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { gunzipSync } from 'node:zlib';
 import {
   loadPackageDefinition,
   Metadata,
@@ -25,14 +30,20 @@ export interface OtlpSinkOptions {
   readonly port?: number;
   /** A self-signed certificate for localhost and 127.0.0.1, made by openssl in a temporary folder. */
   readonly tls?: boolean;
+  /** Takes only clients that show the sink's own certificate; with TLS. */
+  readonly mutual?: boolean;
+  /** gRPC where not given. */
+  readonly protocol?: 'grpc' | 'http/protobuf';
 }
 
 interface OtlpRequest {
-  /** The request's gRPC metadata, lower-case keys. */
+  /** The request's gRPC metadata or HTTP headers, lower-case keys. */
   readonly headers: Readonly<Record<string, string>>;
   readonly spans: number;
-  /** What the sink answered. */
+  /** What the sink answered: the gRPC status, or over HTTP its status, 200 for a request that was taken. */
   readonly code: number;
+  /** Over HTTP. */
+  readonly path?: string | undefined;
 }
 
 export interface OtlpSink {
@@ -41,6 +52,8 @@ export interface OtlpSink {
   readonly endpoint: string;
   /** PEM file that a client must trust; only with TLS. */
   readonly caFile: string | undefined;
+  /** Its key; only with TLS. */
+  readonly keyFile: string | undefined;
   /** Spans that were taken, in order of arrival, resource attributes merged in. */
   received(): readonly OtlpSpan[];
   /** Every request, those that were refused too. */
@@ -49,7 +62,7 @@ export interface OtlpSink {
   waitForSpans(count: number): Promise<readonly OtlpSpan[]>;
   /** Resolves as soon as `count` requests came in, however they were answered; rejects after 30 s. */
   waitForRequests(count: number): Promise<void>;
-  /** Answers the next `times` requests with this gRPC status; a delay adds google.rpc.RetryInfo. */
+  /** Answers the next `times` requests with this gRPC or HTTP status; a delay adds google.rpc.RetryInfo or, in seconds, Retry-After. */
   failNext(times: number, code: number, retryDelayMs?: number): void;
   /** Takes the next `times` requests but says that `rejected` spans of each were refused. */
   rejectNext(times: number, rejected: number, message: string): void;
@@ -118,12 +131,75 @@ interface Waiter {
   readonly done: () => void;
 }
 
-/** Starts an OTLP gRPC server in this process, on 127.0.0.1. Stop it, or the process stays. */
+/** What a request is answered with. */
+interface Answer {
+  readonly code: number;
+  readonly delayMs?: number | undefined;
+  readonly partial?: object;
+}
+
+interface Listening {
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+async function startGrpc(
+  options: OtlpSinkOptions,
+  certificate: Certificate | undefined,
+  definition: ServiceDefinition,
+  Export: (call: ServerUnaryCall<RawRequest, unknown>, callback: sendUnaryData<unknown>) => void,
+): Promise<Listening> {
+  const server = new Server();
+  server.addService(definition, { Export });
+  const pair = certificate && {
+    cert_chain: readFileSync(certificate.certFile),
+    private_key: readFileSync(certificate.keyFile),
+  };
+  const credentials = pair
+    ? ServerCredentials.createSsl(pair.cert_chain, [pair], options.mutual === true)
+    : ServerCredentials.createInsecure();
+  const port = await new Promise<number>((resolvePromise, reject) => {
+    server.bindAsync(`127.0.0.1:${options.port ?? 0}`, credentials, (error, bound) =>
+      error ? reject(error) : resolvePromise(bound),
+    );
+  });
+  return { port, stop: async () => server.forceShutdown() };
+}
+
+async function startHttp(
+  options: OtlpSinkOptions,
+  certificate: Certificate | undefined,
+  listener: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<Listening> {
+  const cert = certificate && readFileSync(certificate.certFile);
+  const mutual = options.mutual === true ? { requestCert: true, rejectUnauthorized: true } : {};
+  const server =
+    cert === undefined
+      ? createServer(listener)
+      : createSecureServer(
+          { cert, ca: cert, key: readFileSync(certificate?.keyFile ?? ''), ...mutual },
+          listener,
+        );
+  await new Promise<void>((resolvePromise, reject) => {
+    server.once('error', reject);
+    server.listen(options.port ?? 0, '127.0.0.1', resolvePromise);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    stop: () =>
+      new Promise((resolvePromise) => {
+        server.close(() => resolvePromise());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** Starts an OTLP server in this process, on 127.0.0.1. Stop it, or the process stays. */
 export async function startOtlpSink(options: OtlpSinkOptions = {}): Promise<OtlpSink> {
   const certificate = options.tls === true ? makeCertificate() : undefined;
   const spans: OtlpSpan[] = [];
   const requests: OtlpRequest[] = [];
-  const answers: (() => { code: number; metadata?: Metadata; rejected?: number; message?: string })[] = [];
+  const answers: Answer[] = [];
   const held: (() => void)[] = [];
   const waiters = new Set<Waiter>();
   let hanging = false;
@@ -157,50 +233,62 @@ export async function startOtlpSink(options: OtlpSinkOptions = {}): Promise<Otlp
       waiters.add(waiter);
     });
 
-  const answer = (call: ServerUnaryCall<RawRequest, unknown>, callback: sendUnaryData<unknown>) => {
-    const next = answers.shift()?.() ?? { code: status.OK };
-    const flat = flattenRequest(call.request);
-    requests.push({ headers: headersOf(call.metadata), spans: flat.length, code: next.code });
-    if (next.code !== status.OK) {
-      const metadata = next.metadata ?? new Metadata();
-      callback({ code: next.code, details: `the sink was told to fail with ${next.code}`, metadata });
-    } else {
-      spans.push(...flat);
-      const { rejected, message } = next;
-      callback(
-        null,
-        rejected === undefined ? {} : { partialSuccess: { rejectedSpans: rejected, errorMessage: message } },
-      );
-    }
+  const definition = serviceDefinition();
+  const http = options.protocol === 'http/protobuf';
+  const good = http ? 200 : status.OK;
+
+  /** Keeps what one request brings, unless the sink was told to fail. */
+  const take = (raw: RawRequest, headers: Record<string, string>, path?: string): Answer => {
+    const next = answers.shift() ?? { code: good };
+    const flat = flattenRequest(raw);
+    requests.push({ headers, spans: flat.length, code: next.code, path });
+    if (next.code === good) spans.push(...flat);
+    return next;
+  };
+
+  const answerGrpc = (call: ServerUnaryCall<RawRequest, unknown>, callback: sendUnaryData<unknown>) => {
+    const { code, delayMs, partial } = take(call.request, headersOf(call.metadata));
+    if (code !== good) {
+      const metadata = new Metadata();
+      if (delayMs !== undefined) metadata.set('grpc-status-details-bin', retryInfoStatus(code, delayMs));
+      callback({ code, details: `the sink was told to fail with ${code}`, metadata });
+    } else callback(null, partial ?? {});
     wake();
   };
 
-  const server = new Server();
-  server.addService(serviceDefinition(), {
-    Export(call: ServerUnaryCall<RawRequest, unknown>, callback: sendUnaryData<unknown>) {
-      if (hanging) held.push(() => answer(call, callback));
-      else answer(call, callback);
-    },
-  });
-  const credentials =
-    certificate === undefined
-      ? ServerCredentials.createInsecure()
-      : ServerCredentials.createSsl(null, [
-          {
-            cert_chain: readFileSync(certificate.certFile),
-            private_key: readFileSync(certificate.keyFile),
-          },
-        ]);
-  const port = await new Promise<number>((resolvePromise, reject) => {
-    server.bindAsync(`127.0.0.1:${options.port ?? 0}`, credentials, (error, bound) =>
-      error ? reject(error) : resolvePromise(bound),
-    );
-  });
+  const answerHttp = async (request: IncomingMessage, response: ServerResponse) => {
+    const body = await buffer(request);
+    const plain = request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body;
+    const raw = definition.Export?.requestDeserialize(plain) as RawRequest;
+    const headers = request.headers as Record<string, string>;
+    const { code, delayMs, partial } = take(raw, headers, request.url);
+    response.statusCode = code;
+    if (delayMs !== undefined) response.setHeader('retry-after', delayMs / 1000);
+    response.setHeader('content-type', 'application/x-protobuf');
+    const told = Buffer.from(`the sink was told to fail with ${code}`);
+    const failure = Buffer.concat([Buffer.from([0x12, told.length]), told]); // google.rpc.Status.message
+    response.end(code === good ? definition.Export?.responseSerialize(partial ?? {}) : failure);
+    wake();
+  };
+
+  const serve = (go: () => void) => {
+    if (hanging) held.push(go);
+    else go();
+  };
+  const server = http
+    ? await startHttp(options, certificate, (request, response) => {
+        serve(() => void answerHttp(request, response).catch(() => response.destroy()));
+      })
+    : await startGrpc(options, certificate, definition, (call, callback) => {
+        serve(() => answerGrpc(call, callback));
+      });
+  const { port } = server;
 
   return {
     port,
     endpoint: certificate === undefined ? `http://127.0.0.1:${port}` : `https://localhost:${port}`,
     caFile: certificate?.certFile,
+    keyFile: certificate?.keyFile,
     received: () => spans,
     requests: () => requests,
     waitForSpans: async (count) => {
@@ -208,19 +296,12 @@ export async function startOtlpSink(options: OtlpSinkOptions = {}): Promise<Otlp
       return spans;
     },
     waitForRequests: (count) => waitFor(`${count} requests`, () => requests.length >= count),
-    failNext(times, code, retryDelayMs) {
-      for (let n = 0; n < times; n++) {
-        answers.push(() => {
-          const metadata = new Metadata();
-          if (retryDelayMs !== undefined) {
-            metadata.set('grpc-status-details-bin', retryInfoStatus(code, retryDelayMs));
-          }
-          return { code, metadata };
-        });
-      }
+    failNext(times, code, delayMs) {
+      for (let n = 0; n < times; n++) answers.push({ code, delayMs });
     },
     rejectNext(times, rejected, message) {
-      for (let n = 0; n < times; n++) answers.push(() => ({ code: status.OK, rejected, message }));
+      const partial = { partialSuccess: { rejectedSpans: rejected, errorMessage: message } };
+      for (let n = 0; n < times; n++) answers.push({ code: good, partial });
     },
     hang() {
       hanging = true;
@@ -230,7 +311,7 @@ export async function startOtlpSink(options: OtlpSinkOptions = {}): Promise<Otlp
       for (const release of held.splice(0)) release();
     },
     async stop() {
-      server.forceShutdown();
+      await server.stop();
       if (certificate !== undefined) rmSync(certificate.folder, { recursive: true, force: true });
     },
   };

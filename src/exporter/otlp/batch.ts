@@ -3,6 +3,8 @@ export interface Batch {
   /** Spans in it. */
   readonly count: number;
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Its number in the queue on disk, if it is there. */
+  readonly id?: number;
   /** When it was sent first, on the exporter's clock. */
   firstSentMs: number | undefined;
 }

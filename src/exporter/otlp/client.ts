@@ -1,17 +1,6 @@
-import { type ChannelCredentials, credentials, type Metadata } from '@grpc/grpc-js';
-import { ExportResultCode } from '@opentelemetry/core';
-import { createOtlpGrpcExportDelegate } from '@opentelemetry/otlp-grpc-exporter-base';
-import {
-  type IExportTraceServiceResponse,
-  type ISerializer,
-  ProtobufTraceSerializer,
-} from '@opentelemetry/otlp-transformer';
-import { INSTRUMENTATION_SCOPE } from '../scope.ts';
 import type { Batch } from './batch.ts';
-import { headerMetadata, tlsCredentials } from './credentials.ts';
-import { parseEndpoint } from './endpoint.ts';
 import type { OtlpOptions } from './options.ts';
-import { classifyFailure, type SendResult } from './send-result.ts';
+import type { SendResult } from './send-result.ts';
 
 /** Sends batches; nothing here queues or retries. */
 export interface OtlpClient {
@@ -23,78 +12,12 @@ export interface OtlpClient {
   close(): void;
 }
 
-interface Connection {
-  readonly creds: ChannelCredentials;
-  readonly metadata: Metadata;
-}
-
 /**
- * The official gRPC trace exporter, put together from its own parts: `OTLPTraceExporter` is this delegate with
- * a fixed serialiser, whose answer (how many spans the server refused) it logs and then throws away. It
- * retries nothing itself, and without a service config neither does grpc-js.
- */
-function createExporter(options: OtlpOptions, address: string, { creds, metadata }: Connection) {
-  let rejected = 0;
-  let message = '';
-  const serializer: ISerializer<Batch, IExportTraceServiceResponse> = {
-    serializeRequest: ({ bytes }) => bytes,
-    deserializeResponse(data) {
-      const { partialSuccess } = ProtobufTraceSerializer.deserializeResponse(data);
-      rejected = Number(partialSuccess?.rejectedSpans ?? 0);
-      message = partialSuccess?.errorMessage ?? '';
-      // Said by our own log; the delegate would log it a second time.
-      return {};
-    },
-  };
-  const delegate = createOtlpGrpcExportDelegate(
-    {
-      url: address,
-      credentials: () => creds,
-      metadata: () => metadata,
-      compression: options.compression,
-      timeoutMillis: options.timeoutMs,
-      concurrencyLimit: Number.POSITIVE_INFINITY,
-      userAgent: `hopspan/${INSTRUMENTATION_SCOPE.version}`,
-    },
-    serializer,
-    'otlp_grpc_span_exporter',
-    { name: 'span', countItems: (batch: Batch) => batch.count },
-    undefined,
-    'TraceExportService',
-    '/opentelemetry.proto.collector.trace.v1.TraceService/Export',
-  );
-  return {
-    send: (batch: Batch) =>
-      new Promise<SendResult>((resolve) => {
-        delegate.export(batch, ({ code, error }) => {
-          // The delegate reads the answer and calls back in one go, so these two belong to this batch.
-          const answer: SendResult = { outcome: 'taken', rejected, message };
-          rejected = 0;
-          message = '';
-          if (code === ExportResultCode.SUCCESS) resolve(answer);
-          else resolve(classifyFailure(error ?? new Error('the exporter gave no reason')));
-        });
-      }),
-    close: () => void delegate.shutdown(),
-  };
-}
-
-/**
- * Reads certificates and makes a client; connecting is left to the first `send`.
+ * Makes the client that the protocol asks for. Only that one is loaded: gRPC is a quarter of what hopspan holds in
+ * memory, and other exporters do without.
  * @throws HopspanError CONFIG_INVALID, EXPORTER_START_FAILED
  */
 export async function createOtlpClient(options: OtlpOptions): Promise<OtlpClient> {
-  const { address, plainText } = parseEndpoint(options.endpoint, options.tls.insecure);
-  const metadata = headerMetadata(options.headers);
-  const creds = plainText ? credentials.createInsecure() : await tlsCredentials(options.tls);
-  const connect = () => createExporter(options, address, { creds, metadata });
-  let exporter = connect();
-  return {
-    send: (batch) => exporter.send(batch),
-    renew() {
-      exporter.close();
-      exporter = connect();
-    },
-    close: () => exporter.close(),
-  };
+  if (options.protocol === 'grpc') return (await import('./grpc-client.ts')).createGrpcClient(options);
+  return (await import('./http-client.ts')).createHttpClient(options);
 }

@@ -32,3 +32,24 @@ export function parseEndpoint(endpoint: string, insecure: boolean): OtlpTarget {
     plainText: kind === 'http' || (kind === undefined && insecure),
   };
 }
+
+/** Of OTLP over HTTP, below a base endpoint (https://opentelemetry.io/docs/specs/otlp/#otlphttp-request). */
+const TRACES_PATH = '/v1/traces';
+
+/**
+ * The URL for traces. A base endpoint gets `/v1/traces` behind its path; a `whole` one, which is for traces only, is
+ * used as it is. Ports are HTTP's own, 80 and 443 (OTLP exporter specification, "Endpoint URLs for OTLP/HTTP").
+ * @throws HopspanError CONFIG_INVALID
+ */
+export function parseHttpEndpoint(endpoint: string, whole: boolean): string {
+  const text = endpoint.trim();
+  const url = /^https?:\/\/[^\s/]/i.test(text) && URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || url.port === '0' || url.username || url.password || /[?#]/.test(text)) {
+    throw new HopspanError(
+      'CONFIG_INVALID',
+      `The OTLP endpoint "${endpoint}" cannot be used; write http://HOST:PORT or https://HOST:PORT.`,
+    );
+  }
+  if (!whole) url.pathname = url.pathname.replace(/\/*$/, TRACES_PATH);
+  return url.href;
+}

@@ -16,14 +16,25 @@ export interface OtlpRetryOptions {
   readonly maxElapsedMs: number;
 }
 
-/** What the `otlp` exporter can be told. */
+export interface OtlpDiskOptions {
+  /** Made if it is not there. */
+  readonly directory: string;
+  /** The most bytes of requests that may wait there; what comes on top is dropped and counted. */
+  readonly maxBytes: number;
+}
+
+/** As OTEL_EXPORTER_OTLP_PROTOCOL has them. */
+export type OtlpProtocol = 'grpc' | 'http/protobuf';
+
+/** What the exporters `otlp` and `otlphttp` can be told. */
 export interface OtlpOptions {
+  readonly protocol: OtlpProtocol;
   /**
-   * `http://host:port` (plain), `https://host:port` (TLS), `host:port` (TLS unless `tls.insecure`) or
-   * `unix:///path`. Without a port it is 4317.
+   * For gRPC `http://host:port` (plain), `https://host:port` (TLS), `host:port` (TLS unless `tls.insecure`) or
+   * `unix:///path`; without a port it is 4317. For HTTP the whole URL, with `/v1/traces` where that belongs.
    */
   readonly endpoint: string;
-  /** gRPC metadata of every request; often a credential, so never logged. */
+  /** gRPC metadata or HTTP headers of every request; often a credential, so never logged. */
   readonly headers: Readonly<Record<string, string>>;
   readonly compression: 'none' | 'gzip';
   /** Of one request, connecting included. */
@@ -31,11 +42,14 @@ export interface OtlpOptions {
   readonly tls: OtlpTlsOptions;
   /** The most spans that may wait, those being sent included; what comes on top is dropped and counted. */
   readonly queueSize: number;
+  /** A queue on disk behind the one in memory, which then holds only what is not yet written. */
+  readonly disk?: OtlpDiskOptions;
   readonly retry: OtlpRetryOptions;
 }
 
 /** The specification's defaults where it has them, the Collector's for queue and retry. */
 export const DEFAULT_OTLP_OPTIONS: OtlpOptions = {
+  protocol: 'grpc',
   endpoint: 'http://localhost:4317',
   headers: {},
   compression: 'none',
@@ -44,3 +58,6 @@ export const DEFAULT_OTLP_OPTIONS: OtlpOptions = {
   queueSize: 20_480,
   retry: { enabled: true, initialIntervalMs: 1_000, maxIntervalMs: 30_000, maxElapsedMs: 300_000 },
 };
+
+export const DEFAULT_HTTP_ENDPOINT = 'http://localhost:4318';
+export const DEFAULT_DISK_BYTES = 1024 * 1024 * 1024;

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { PipelineSpan } from '../../spans/foreign-span.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { Counts, MAX_WAITING_BYTES, spanCount } from '../counts.ts';
@@ -6,14 +7,21 @@ import type { ExporterLog } from '../log.ts';
 import { Trouble } from '../trouble.ts';
 import { Backoff } from './backoff.ts';
 import { type Batch, release } from './batch.ts';
-import type { OtlpClient } from './client.ts';
-import type { OtlpOptions } from './options.ts';
+import { type BatchStore, createBatchStore } from './batch-store.ts';
+import { createOtlpClient, type OtlpClient } from './client.ts';
+import { DiskQueue } from './disk-queue.ts';
+import type { OtlpDiskOptions, OtlpOptions } from './options.ts';
 import type { SendResult } from './send-result.ts';
+import type { SendingQueue } from './sending-queue.ts';
 import { SpanQueue } from './span-queue.ts';
 
 /** A batch that is not full goes out this long after its first span. */
 const MAX_BATCH_AGE_MS = 200;
 const MAX_IN_FLIGHT = 4;
+/** A server that asks for a longer pause than this is asked again nevertheless. */
+const MAX_SERVER_DELAY_MS = 3_600_000;
+/** At the end, for what is not on disk yet; a disk that hangs holds up nobody for longer. */
+const LAST_WRITES_MS = 500;
 
 export interface OtlpExporterDeps {
   readonly log: ExporterLog;
@@ -21,12 +29,8 @@ export interface OtlpExporterDeps {
   /** Numbers in [0, 1), for the back-off's jitter. */
   readonly random?: () => number;
   readonly connect?: (options: OtlpOptions) => Promise<OtlpClient>;
-}
-
-/** gRPC is loaded only here: a quarter of what hopspan holds in memory, and other exporters do without. */
-async function connectByGrpc(options: OtlpOptions): Promise<OtlpClient> {
-  const { createOtlpClient } = await import('./client.ts');
-  return createOtlpClient(options);
+  /** Of a queue on disk; `path` is its file's. */
+  readonly openStore?: (path: string, onDamage: (damagedFile: string) => void) => BatchStore;
 }
 
 class OtlpExporter implements Exporter {
@@ -37,9 +41,10 @@ class OtlpExporter implements Exporter {
   readonly #connect: (options: OtlpOptions) => Promise<OtlpClient>;
   readonly #backoff: Backoff;
   readonly #counts = new Counts();
-  readonly #queue = new SpanQueue();
+  readonly #queue: SendingQueue;
   readonly #outage: Trouble;
   readonly #drops: Trouble;
+  readonly #disk: Trouble;
   #client: OtlpClient | undefined;
   #inFlight = 0;
   /** Since when the endpoint has taken nothing; then only one request at a time tries it. */
@@ -57,31 +62,59 @@ class OtlpExporter implements Exporter {
     this.#options = options;
     this.#log = deps.log;
     this.#clock = deps.clock ?? systemClock;
-    this.#connect = deps.connect ?? connectByGrpc;
+    this.#connect = deps.connect ?? createOtlpClient;
     this.#backoff = new Backoff(options.retry, deps.random ?? Math.random);
     this.#outage = new Trouble(this.#clock, (reason) => this.#warn(`does not answer (${reason})`));
     this.#drops = new Trouble(this.#clock, (reason) => this.#warn(reason));
+    this.#disk = new Trouble(this.#clock, (reason) =>
+      this.#warn(`has a queue on disk that fails (${reason})`),
+    );
+    this.#queue = options.disk === undefined ? new SpanQueue() : this.#diskQueue(options.disk, deps);
   }
 
   async start(): Promise<void> {
+    const left = await this.#queue.open();
+    this.#counts.accepted += left;
+    if (left > 0) this.#log.info(`${this.#who}: ${spanCount(left)} of an earlier run wait on disk.`);
     this.#client = await this.#connect(this.#options);
     this.#pump();
   }
 
+  #diskQueue({ directory, maxBytes }: OtlpDiskOptions, deps: OtlpExporterDeps): DiskQueue {
+    const path = join(directory, `${encodeURIComponent(this.#name)}.queue`);
+    const store = (deps.openStore ?? createBatchStore)(path, (damagedFile) =>
+      this.#log.warn(
+        `Exporter ${this.#name}: the queue ${path} was damaged; what can be read of it is sent, and the damaged file is kept as ${damagedFile}.`,
+      ),
+    );
+    return new DiskQueue({
+      ...{ store, maxBytes },
+      onChange: () => this.#pump(),
+      onLost: (spans) => this.#drop(spans, `misses spans that cannot be read from ${path} any more`),
+      onFailure: (reason) => this.#disk.note(reason),
+      onRecovery: () => {
+        this.#disk.recovered();
+        this.#log.info(`Exporter ${this.#name}: the queue ${path} can be written again.`);
+      },
+    });
+  }
+
   export(spans: readonly PipelineSpan[]): void {
-    const room = this.#phase === 'open' ? this.#options.queueSize - this.#counts.waiting : 0;
-    const taken = Math.min(room, spans.length);
+    const { full, stored } = this.#queue;
+    const isOpen = this.#phase === 'open' && !full;
+    const room = isOpen ? this.#options.queueSize - (this.#counts.waiting - stored) : 0;
+    const taken = Math.max(0, Math.min(room, spans.length));
     this.#counts.accepted += spans.length;
     this.#counts.dropped += spans.length - taken;
-    if (taken < spans.length) {
-      const why =
-        this.#phase === 'open'
-          ? `is too slow for the queue of ${this.#options.queueSize}`
-          : 'has been closed';
-      this.#drops.note(why);
-    }
+    if (taken < spans.length) this.#drops.note(this.#whyNoRoom(full));
     this.#queue.add(spans, taken);
     this.#pump();
+  }
+
+  #whyNoRoom(full: boolean): string {
+    if (this.#phase !== 'open') return 'has been closed';
+    if (full) return `is too slow for the ${this.#options.disk?.maxBytes} bytes of its queue on disk`;
+    return `is too slow for the queue of ${this.#options.queueSize}`;
   }
 
   shutdown(timeoutMs: number): Promise<void> {
@@ -90,11 +123,14 @@ class OtlpExporter implements Exporter {
   }
 
   hasRoom(count: number): boolean {
-    return this.#queue.bytes < MAX_WAITING_BYTES && this.#counts.hasRoom(count, this.#options.queueSize);
+    const { bytes, full, stored } = this.#queue;
+    if (full || bytes >= MAX_WAITING_BYTES) return false;
+    return this.#counts.hasRoom(count, this.#options.queueSize, stored);
   }
 
   stats(): ExporterStats {
-    return this.#counts.stats(this.#name);
+    const stats = this.#counts.stats(this.#name);
+    return this.#options.disk === undefined ? stats : { ...stats, stored: this.#queue.stored };
   }
 
   /** Sends what may be sent now. Called after everything that may have changed that. */
@@ -106,7 +142,13 @@ class OtlpExporter implements Exporter {
       this.#send(this.#client, batch);
     }
     this.#watchAge();
-    if (this.#counts.waiting === 0) this.#onDrained?.();
+    if (this.#isDrained) this.#onDrained?.();
+  }
+
+  /** Nothing waits; or, for an endpoint that is down, nothing but what is safe on disk. */
+  get #isDrained(): boolean {
+    const { waiting } = this.#counts;
+    return waiting === 0 || (this.#downSinceMs !== undefined && waiting === this.#queue.stored);
   }
 
   #watchAge(): void {
@@ -118,6 +160,7 @@ class OtlpExporter implements Exporter {
       this.#cancelAge = this.#clock.after(MAX_BATCH_AGE_MS, () => {
         this.#cancelAge = undefined;
         this.#partialIsDue = true;
+        this.#queue.flushPartial();
         this.#pump();
       });
     }
@@ -146,10 +189,12 @@ class OtlpExporter implements Exporter {
       return;
     }
     if (result.outcome === 'refused') {
+      this.#queue.done(batch);
       this.#drop(batch.count, `refused spans for good (${result.reason})`);
       this.#cameUp();
       return;
     }
+    this.#queue.done(batch);
     release(batch);
     const rejected = Math.min(Math.max(result.rejected, 0), batch.count);
     this.#counts.exported += batch.count - rejected;
@@ -162,15 +207,19 @@ class OtlpExporter implements Exporter {
   #retryLater(batch: Batch, result: Extract<SendResult, { outcome: 'retry' }>): void {
     const { enabled, maxElapsedMs } = this.#options.retry;
     if (!enabled) {
+      this.#queue.done(batch);
       this.#drop(batch.count, `failed and retrying is off (${result.reason})`);
       return;
     }
     this.#downSinceMs ??= this.#clock.now();
     this.#lostConnection ||= !result.connected;
     const first = this.#cancelBackoff === undefined;
-    const delayMs = first ? Math.max(this.#backoff.nextMs(), result.afterMs) : 0;
+    const delayMs = first
+      ? Math.max(this.#backoff.nextMs(), Math.min(result.afterMs, MAX_SERVER_DELAY_MS))
+      : 0;
     const elapsedMs = this.#clock.now() + delayMs - (batch.firstSentMs ?? 0);
     if (maxElapsedMs > 0 && elapsedMs > maxElapsedMs) {
+      this.#queue.done(batch);
       this.#drop(batch.count, `has taken nothing for ${maxElapsedMs / 1000} s (${result.reason})`);
     } else {
       this.#queue.giveBack(batch);
@@ -221,32 +270,45 @@ class OtlpExporter implements Exporter {
   async #drain(timeoutMs: number): Promise<void> {
     this.#phase = 'draining';
     this.#cancelTimers();
-    const drained = new Promise<boolean>((resolve) => {
-      const cancel = this.#clock.after(timeoutMs, () => resolve(false));
+    const ended = new Promise<void>((resolve) => {
+      const cancel = this.#clock.after(timeoutMs, resolve);
       this.#onDrained = () => {
         cancel();
-        resolve(true);
+        resolve();
       };
     });
     this.#pump();
-    const inTime = await drained;
+    await ended;
     this.#phase = 'closed';
     this.#onDrained = undefined;
     this.#cancelTimers();
     this.#outage.close(false);
-    if (!inTime) {
-      const left = this.#counts.waiting;
+    await this.#closeQueue();
+    const left = this.#counts.waiting - this.#queue.stored;
+    if (left > 0) {
       this.#counts.dropped += left;
-      this.#queue.clear();
       this.#drops.close(false);
       this.#warn(`did not take the last ${spanCount(left)} within ${timeoutMs / 1000} s`);
     } else this.#drops.close(true);
     this.#client?.close();
   }
+
+  /** Nothing is sent any more: what is on disk is for the next run. */
+  async #closeQueue(): Promise<void> {
+    let cancel = (): void => {};
+    const late = new Promise<void>((resolve) => {
+      cancel = this.#clock.after(LAST_WRITES_MS, resolve);
+    });
+    await Promise.race([this.#queue.close(), late]);
+    cancel();
+    this.#disk.close(true);
+    const { stored } = this.#queue;
+    if (stored > 0) this.#log.info(`${this.#who}: ${spanCount(stored)} stay on disk for the next run.`);
+  }
 }
 
 /**
- * Sends spans over OTLP/gRPC. Memory is bounded by `queueSize` spans; an endpoint that is down, at start or
+ * Sends spans over OTLP. Memory is bounded by `queueSize` spans, and a queue on disk by its own limit; an endpoint that is down, at start or
  * later, is warned about and tried again with back-off.
  */
 export function createOtlpExporter(name: string, options: OtlpOptions, deps: OtlpExporterDeps): Exporter {

@@ -120,6 +120,37 @@ test('the forms for traces win', () => {
   }
 });
 
+const HTTP_ENDPOINTS: readonly [NodeJS.ProcessEnv, string][] = [
+  [{}, 'http://localhost:4318/v1/traces'],
+  [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'https://a/otlp' }, 'https://a/otlp/v1/traces'],
+  [{ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://a/otlp' }, 'https://a/otlp'],
+  [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'https://a', OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://b' }, 'http://b/'],
+];
+
+for (const [env, endpoint] of HTTP_ENDPOINTS) {
+  test(`http/protobuf goes to ${endpoint}`, () => {
+    for (const name of ['OTEL_EXPORTER_OTLP_PROTOCOL', 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL']) {
+      const built = otlp({ ...env, [name]: 'http/protobuf' });
+      assert.deepEqual([built.protocol, built.endpoint], ['http/protobuf', endpoint]);
+      assert.equal(built.tls.insecure, endpoint.startsWith('http:'));
+    }
+  });
+}
+
+test('over HTTP an endpoint is a URL', () => {
+  const env = {
+    OTEL_TRACES_EXPORTER: 'otlp',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'a:4318',
+  };
+  assert.deepEqual(
+    mistakesOf(() => defaultConfig(env)),
+    [
+      'OTEL_EXPORTER_OTLP_ENDPOINT: found "a:4318", expected http://HOST:PORT or https://HOST:PORT, with or without a path',
+    ],
+  );
+});
+
 const SECURITY: readonly [string, string | undefined, string, boolean][] = [
   ['http://a:1', 'false', 'http://a:1', true],
   ['https://a:1', 'true', 'https://a:1', false],
@@ -165,25 +196,17 @@ const REFUSED: readonly [string, string, string][] = [
   ['OTEL_EXPORTER_OTLP_TIMEOUT', '0', 'found "0", expected whole milliseconds from 1 to 3600000'],
   ['OTEL_EXPORTER_OTLP_COMPRESSION', 'zstd', 'found "zstd", expected none or gzip'],
   ['OTEL_EXPORTER_OTLP_INSECURE', 'yes', 'found "yes", expected true or false'],
-  [
-    'OTEL_EXPORTER_OTLP_PROTOCOL',
-    'http/protobuf',
-    'found "http/protobuf", expected grpc, the only protocol that hopspan speaks (port 4317 of most receivers)',
-  ],
-  [
-    'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL',
-    'http/json',
-    'found "http/json", expected grpc, the only protocol that hopspan speaks (port 4317 of most receivers)',
-  ],
+  ['OTEL_EXPORTER_OTLP_PROTOCOL', 'http', 'found "http", expected grpc or http/protobuf'],
+  ['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', 'http/json', 'found "http/json", expected grpc or http/protobuf'],
   [
     'OTEL_EXPORTER_OTLP_HEADERS',
     'secret',
-    'found something else, expected NAME=VALUE,NAME=VALUE with valid gRPC header names, other characters percent-encoded',
+    'found something else, expected NAME=VALUE,NAME=VALUE with valid header names, other characters percent-encoded',
   ],
   [
     'OTEL_EXPORTER_OTLP_HEADERS',
     'a=%0a',
-    'found something else, expected NAME=VALUE,NAME=VALUE with valid gRPC header names, other characters percent-encoded',
+    'found something else, expected NAME=VALUE,NAME=VALUE with valid header names, other characters percent-encoded',
   ],
 ];
 

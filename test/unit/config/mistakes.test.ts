@@ -25,7 +25,7 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
   [
     '{}',
     '1:1: found nothing for receivers, expected a mapping with at least one of ebpf or otlp',
-    '1:1: found nothing for exporters, expected a mapping with at least one of otlp, console or file',
+    '1:1: found nothing for exporters, expected a mapping with at least one of otlp, otlphttp, console or file',
     '1:1: found nothing for service, expected a mapping with pipelines',
   ],
   [
@@ -60,23 +60,23 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
   ],
   [
     yaml({ exporters: '{console: , consle/2: , toString: , __proto__: , "otlp/": , "otlp/a b": }' }),
-    '2:24: found the unknown exporter "consle/2", expected otlp, console or file; did you mean "console"?',
-    '2:36: found the unknown exporter "toString", expected otlp, console or file',
-    '2:48: found the unknown exporter "__proto__", expected otlp, console or file',
+    '2:24: found the unknown exporter "consle/2", expected otlp, otlphttp, console or file; did you mean "console"?',
+    '2:36: found the unknown exporter "toString", expected otlp, otlphttp, console or file',
+    '2:48: found the unknown exporter "__proto__", expected otlp, otlphttp, console or file',
     '2:61: found the name "otlp/", expected TYPE or TYPE/NAME without spaces or symbols',
     '2:72: found the name "otlp/a b", expected TYPE or TYPE/NAME without spaces or symbols',
   ],
   [
     yaml({ receivers: '', exporters: '[]', more: 'processors: 5' }),
     '1:1: found nothing for receivers, expected a mapping with at least one of ebpf or otlp',
-    '2:12: found a list for exporters, expected a mapping with at least one of otlp, console or file',
+    '2:12: found a list for exporters, expected a mapping with at least one of otlp, otlphttp, console or file',
     '3:44: found the receiver "ebpf", which is not defined under receivers, expected none, as there is none',
     '3:63: found the exporter "console", which is not defined under exporters, expected none, as there is none',
     `4:13: found 5 for processors, expected a mapping with at least one of ${PROCESSOR_TYPES}`,
   ],
   [
     yaml({ exporters: '{}' }).replace('[console]', '[]'),
-    '2:1: found no entry in exporters, expected at least one of otlp, console or file',
+    '2:1: found no entry in exporters, expected at least one of otlp, otlphttp, console or file',
     '3:51: found no exporter in service.pipelines.traces.exporters, expected at least one',
   ],
   [
@@ -188,6 +188,29 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
     '2:33: found "gzp" for exporters.otlp.compression, expected none or gzip; did you mean "gzip"?',
   ],
   [otlp('{compression: zstd}'), '2:33: found "zstd" for exporters.otlp.compression, expected none or gzip'],
+  [
+    otlp('{sending_queue: {max_size: 1GiB}}'),
+    '2:36: found max_size without directory for exporters.otlp, expected both: it bounds the queue on disk',
+  ],
+  [
+    otlp('{sending_queue: {directory: q, max_size: 1GB}}'),
+    '2:60: found "1GB" for exporters.otlp.sending_queue.max_size, expected bytes, or a size such as 512MiB or 2GiB, from 1MiB to 1024GiB',
+  ],
+  [
+    otlp('{sending_queue: {directory: ""}}'),
+    '2:47: found "" for exporters.otlp.sending_queue.directory, expected the path of a file',
+  ],
+  [
+    yamlWithExporter('otlphttp', '{endpoint: "localhost:4318"}'),
+    '2:34: found "localhost:4318" for exporters.otlphttp.endpoint, expected http://HOST:PORT or https://HOST:PORT, with or without a path',
+  ],
+  [
+    yaml({
+      receivers: '{ebpf: , otlp: {protocols: {http: }}}',
+      exporters: '{otlphttp: , otlp: {endpoint: "http://localhost:4318"}, console: }',
+    }),
+    '2:13: found http://localhost:4318/v1/traces for exporters.otlphttp.endpoint, where the receiver otlp listens, expected another endpoint for one of them',
+  ],
   [
     otlp('{headers: [a]}'),
     '2:29: found a list for exporters.otlp.headers, expected a mapping from header names to texts',

@@ -23,6 +23,7 @@ service:
 const OTLP_DEFAULTS = {
   type: 'otlp',
   name: 'otlp',
+  protocol: 'grpc',
   endpoint: 'http://localhost:4317',
   headers: {},
   compression: 'none',
@@ -166,6 +167,7 @@ test('every key of the otlp exporter', () => {
   assert.deepEqual(exporter('otlp', value), {
     type: 'otlp',
     name: 'otlp',
+    protocol: 'grpc',
     endpoint: 'https://otlp.example.com:4317',
     headers: { authorization: 'Bearer x', 'x-scope': 'a' },
     compression: 'gzip',
@@ -214,6 +216,62 @@ test('variables complete an exporter without endpoint, and no other', () => {
     OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
   });
   assert.deepEqual(own, { ...OTLP_DEFAULTS, endpoint: 'http://file:1' });
+});
+
+test('a queue on disk, in which nothing grows too old', () => {
+  const built = exporter('otlp', '{endpoint: "http://a:1", sending_queue: {directory: /var/lib/q}}');
+  assert.ok(built.type === 'otlp');
+  assert.deepEqual(built.disk, { directory: '/var/lib/q', maxBytes: 2 ** 30 });
+  assert.equal(built.retry.maxElapsedMs, 0);
+  const chosen = exporter(
+    'otlphttp',
+    '{sending_queue: {directory: q, max_size: 2GiB}, retry_on_failure: {max_elapsed_time: 1h}}',
+  );
+  assert.ok(chosen.type === 'otlp');
+  assert.equal(chosen.disk?.maxBytes, 2 * 2 ** 30);
+  assert.equal(chosen.retry.maxElapsedMs, 3_600_000);
+});
+
+for (const [size, bytes] of [
+  ['1048576', 2 ** 20],
+  ['1024KiB', 2 ** 20],
+  ['"64 MiB"', 64 * 2 ** 20],
+] as const) {
+  test(`max_size ${size} is ${bytes} bytes`, () => {
+    const built = exporter('otlp', `{sending_queue: {directory: q, max_size: ${size}}}`);
+    assert.equal(built.type === 'otlp' && built.disk?.maxBytes, bytes);
+  });
+}
+
+const HTTP: readonly [string, NodeJS.ProcessEnv, string][] = [
+  ['', {}, 'http://localhost:4318/v1/traces'],
+  ['{endpoint: https://a/otlp}', {}, 'https://a/otlp/v1/traces'],
+  ['{traces_endpoint: https://a/otlp}', {}, 'https://a/otlp'],
+  ['{endpoint: http://b, traces_endpoint: https://a/otlp}', {}, 'https://a/otlp'],
+  ['', { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://env:1' }, 'http://env:1/v1/traces'],
+  ['', { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://env:1/x' }, 'http://env:1/x'],
+  ['{traces_endpoint: http://a}', { OTEL_EXPORTER_OTLP_HEADERS: 'a=secret' }, 'http://a/'],
+];
+
+for (const [value, env, endpoint] of HTTP) {
+  test(`otlphttp ${value} ${Object.keys(env)} sends to ${endpoint}`, () => {
+    const { name, ...built } = { ...OTLP_DEFAULTS, protocol: 'http/protobuf', endpoint };
+    const tls = { insecure: endpoint.startsWith('http:') };
+    assert.deepEqual(exporter('otlphttp', value, env), { ...built, name: 'otlphttp', tls });
+  });
+}
+
+test('otlphttp and otlp side by side, both from variables', () => {
+  const text = yaml({
+    exporters: '{otlp: , otlphttp: }',
+    service: '{pipelines: {traces: {receivers: [ebpf], exporters: [otlp, otlphttp]}}}',
+  });
+  const endpoints = (env: NodeJS.ProcessEnv) =>
+    parse(text, env).config.exporters.map((one) => one.type === 'otlp' && [one.protocol, one.endpoint]);
+  assert.deepEqual(endpoints({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://a:1' }), [
+    ['grpc', 'http://a:1'],
+    ['http/protobuf', 'http://a:1/v1/traces'],
+  ]);
 });
 
 test('named instances and named pipelines', () => {
@@ -271,7 +329,7 @@ const WARNINGS: readonly [string, string][] = [
   ],
   [
     '{endpoint: http://a:4318}',
-    'f.yaml:2:20: port 4318 is mostly OTLP over HTTP; hopspan speaks gRPC, mostly on port 4317',
+    'f.yaml:2:20: port 4318 is mostly OTLP over HTTP, for which there is the exporter otlphttp',
   ],
   [
     '{endpoint: http://a/v1/traces}',
@@ -283,6 +341,15 @@ for (const [value, warning] of WARNINGS) {
   test(`warns of ${value}`, () =>
     assert.deepEqual(parse(yamlWithExporter('otlp', value)).warnings, [warning]));
 }
+
+test('otlphttp warns of the port of gRPC, and of no path', () => {
+  const warnings = (endpoint: string) =>
+    parse(yamlWithExporter('otlphttp', `{endpoint: "${endpoint}"}`)).warnings;
+  assert.deepEqual(warnings('http://a:4317'), [
+    'f.yaml:2:24: port 4317 is mostly OTLP over gRPC, for which there is the exporter otlp',
+  ]);
+  assert.deepEqual(warnings('http://a:4318/otlp'), []);
+});
 
 test('a target that is given twice counts once', () => {
   const text = yaml({ receivers: '{ebpf: {targets: [{executable: a}, {executable: a, service_name: b}]}}' });

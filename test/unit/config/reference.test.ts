@@ -66,7 +66,7 @@ test('defaults in the reference are the defaults of an empty component', () => {
     'exporters.otlp.retry_on_failure.enabled': String(otlp.retry.enabled),
     'exporters.otlp.retry_on_failure.initial_interval': `${otlp.retry.initialIntervalMs / 1000}s`,
     'exporters.otlp.retry_on_failure.max_interval': `${otlp.retry.maxIntervalMs / 1000}s`,
-    'exporters.otlp.retry_on_failure.max_elapsed_time': `${otlp.retry.maxElapsedMs / 1000}s`,
+    'exporters.otlp.retry_on_failure.max_elapsed_time': `${otlp.retry.maxElapsedMs / 1000}s; with \`sending_queue.directory\` 0`,
     'exporters.console.color': console.color,
     'exporters.console.format': console.format,
     'service.telemetry.logs.level': config.telemetry.logLevel,
@@ -110,6 +110,15 @@ test('the example of docs/joining.md is valid', () => {
     [config.receivers, config.otlpReceivers, config.processors].map(({ length }) => length),
     [1, 1, 1],
   );
+});
+
+test('the example of docs/sending.md is valid', () => {
+  const [, text = ''] = /```yaml\n(.*?)```/s.exec(read('docs/sending.md')) ?? [];
+  const service = 'service: { pipelines: { traces: { receivers: [ebpf], exporters: [otlphttp] } } }';
+  const { config, warnings } = parse(`receivers: { ebpf: }\n${text}${service}`);
+  assert.deepEqual(warnings, []);
+  const [exporter] = config.exporters;
+  assert.equal(exporter?.type === 'otlp' && exporter.disk?.directory, '/var/lib/hopspan/queue');
 });
 
 test('the messages that the page shows are those that hopspan writes', () => {

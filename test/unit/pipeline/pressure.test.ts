@@ -7,7 +7,7 @@ const MANY = 100_000;
 
 /** An exporter of which only the counts matter. */
 function counts() {
-  const state = { exported: 0, waiting: 0 };
+  const state = { exported: 0, waiting: 0, stored: 0 };
   const exporter: Exporter = {
     start: async () => {},
     export: () => {},
@@ -20,11 +20,11 @@ function counts() {
 
 function start(...exporters: ReturnType<typeof counts>[]) {
   const clock = { ms: 0 };
-  const busy = createPressure(
+  const pressure = createPressure(
     exporters.map(({ exporter }) => exporter),
     () => clock.ms,
   );
-  return { clock, busy };
+  return { clock, ...pressure };
 }
 
 describe('the source pauses', () => {
@@ -76,4 +76,32 @@ describe('the source pauses', () => {
     idle.waiting = MANY;
     assert.equal(busy(), true);
   });
+
+  test('not for what waits on disk, and for what is not there yet', () => {
+    const disk = counts();
+    const { clock, busy } = start(disk);
+    disk.waiting = disk.stored = MANY;
+    assert.equal(busy(), false);
+    disk.waiting += MANY;
+    assert.equal(busy(), true);
+    clock.ms += 400;
+    disk.stored += 10;
+    assert.equal(busy(), true, 'writing is getting on');
+  });
+});
+
+test('an exporter that sent nothing for 5 s is hopeless, unless it has nothing to send', () => {
+  const [stuck, idle] = [counts(), counts()];
+  const { clock, busy, hopeless } = start(stuck, idle);
+  stuck.waiting = 10;
+  for (let ms = 0; ms < 5000; ms += 1000) {
+    busy();
+    assert.ok(!hopeless(stuck.exporter));
+    clock.ms += 1000;
+  }
+  busy();
+  assert.deepEqual([hopeless(stuck.exporter), hopeless(idle.exporter)], [true, false]);
+  stuck.exported++;
+  busy();
+  assert.ok(!hopeless(stuck.exporter));
 });

@@ -87,4 +87,14 @@ describe('a pipeline behind its receivers', () => {
     two.waiting = CAPACITY;
     assert.ok(!sink.hasRoom(1));
   });
+
+  test('a hopeless one keeps nothing from the others, unless there is no other', () => {
+    const [one, two] = [slow(), slow()];
+    const sink = createSpanSink([], [one, two], undefined, (exporter) => exporter === two);
+    two.waiting = CAPACITY;
+    assert.ok(sink.hasRoom(1));
+    one.waiting = CAPACITY;
+    assert.ok(!sink.hasRoom(1));
+    assert.ok(!createSpanSink([], [two], undefined, () => true).hasRoom(1));
+  });
 });

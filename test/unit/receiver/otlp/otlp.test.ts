@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { Client, credentials, type Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import type { OtlpReceiverConfig } from '../../../../src/config/types.ts';
 import { HopspanError } from '../../../../src/errors.ts';
-import { classifyFailure } from '../../../../src/exporter/otlp/send-result.ts';
+import { classifyFailure } from '../../../../src/exporter/otlp/grpc-failure.ts';
 import { toOtlpJson } from '../../../../src/exporter/otlp-json.ts';
 import { createOtlpReceiver, type OtlpReceiver } from '../../../../src/receiver/otlp/otlp.ts';
 import type { ForeignSpan } from '../../../../src/spans/foreign-span.ts';
