@@ -6,7 +6,6 @@ import type {
   ParsedConsole,
   ParsedEbpf,
   ParsedFile,
-  ParsedHopParent,
   ParsedOtlp,
   ParsedOtlpHttp,
   ParsedOtlpReceiver,
@@ -17,7 +16,6 @@ import type {
   ConsoleExporterConfig,
   EbpfReceiverConfig,
   FileExporterConfig,
-  HopParentConfig,
   OtlpExporterConfig,
   OtlpReceiverConfig,
   TelemetryConfig,
@@ -58,11 +56,6 @@ export function buildOtlpReceiver(
     ...(grpc ? { grpc: { listen: grpc.endpoint, maxMessageBytes: grpc.max_recv_msg_size_mib * MIB } } : {}),
     ...(http ? { http: { listen: http.endpoint, maxBodyBytes: http.max_request_body_size } } : {}),
   };
-}
-
-export function buildHopParent(name: string, parsed: ParsedHopParent): HopParentConfig {
-  const { wait, remember, max_spans } = parsed;
-  return { type: 'hop_parent', name, waitMs: wait, rememberMs: remember, maxSpans: max_spans };
 }
 
 /**

@@ -4,12 +4,12 @@ import {
   buildConsole,
   buildEbpf,
   buildFile,
-  buildHopParent,
   buildOtlp,
   buildOtlpHttp,
   buildOtlpReceiver,
   buildTelemetry,
 } from './build.ts';
+import { buildProcessor } from './build-processors.ts';
 import { type Check, mappingAt, parsePart } from './check.ts';
 import { checkMapping, componentType, readComponents } from './components.ts';
 import { readDocument } from './document.ts';
@@ -71,15 +71,14 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
   const builtExporters = exporters.map((exporter) => buildExporter(check, exporter, otlpEnv));
   for (const exporter of builtExporters)
     if (exporter.type === 'otlp') checkRoundTrip(check, otlpReceivers, exporter);
+  const builtProcessors = processors.map((processor) => buildProcessor(check, processor));
   if (!telemetry || check.mistakes.length > 0) return undefined;
   return {
     receivers: ofRecords
       .filter((receiver) => used('receivers', receiver))
       .map(({ name, parsed }) => buildEbpf(name, parsed, resource.serviceName)),
     otlpReceivers: otlpReceivers.filter((receiver) => used('receivers', receiver)),
-    processors: processors
-      .filter((processor) => used('processors', processor))
-      .map(({ name, parsed }) => buildHopParent(name, parsed)),
+    processors: builtProcessors.filter((processor) => used('processors', processor)),
     exporters: builtExporters.filter((exporter) => used('exporters', exporter)),
     pipelines,
     telemetry: buildTelemetry(telemetry),

@@ -32,6 +32,13 @@ export function integerRule(minimum: number, maximum: number, unit = ''): Rule<n
   };
 }
 
+export function numberRule(minimum: number, maximum: number): Rule<number> {
+  return {
+    expected: `a number from ${minimum} to ${maximum}`,
+    parse: (value) => (typeof value === 'number' && value >= minimum && value <= maximum ? value : undefined),
+  };
+}
+
 export function booleanRule(): Rule<boolean> {
   const parse = (value: unknown) => (typeof value === 'boolean' ? value : undefined);
   return { expected: 'true or false', parse, candidates: ['true', 'false'] };

@@ -107,27 +107,6 @@ const EBPF = section({
   ),
 });
 
-const HOP_PARENT = section({
-  wait: optional(
-    durationMsRule('0s', '1m'),
-    2_000,
-    '2s',
-    "How long an application's SERVER span waits for the hops of its trace.",
-  ),
-  remember: optional(
-    durationMsRule('0s', '10m'),
-    30_000,
-    '30s',
-    "How long hops are remembered for applications' spans that come later. SDKs send every 5 s by default.",
-  ),
-  max_spans: optional(
-    integerRule(1, 1_000_000, 'spans'),
-    65_536,
-    '65536',
-    "The most spans that wait, and the most of hops' that are remembered; above it the oldest go.",
-  ),
-});
-
 const CONSOLE = section({
   color: optional(
     oneOfRule('auto', 'always', 'never'),
@@ -188,12 +167,11 @@ export const TELEMETRY = section({
 
 /** The components that exist, by the type that stands before the `/` of their names. */
 export const RECEIVERS = { ebpf: EBPF, otlp: OTLP_RECEIVER };
-export const PROCESSORS = { hop_parent: HOP_PARENT };
+export { PROCESSORS } from './schema-processors.ts';
 export const EXPORTERS = { otlp: OTLP, otlphttp: OTLP_HTTP, console: CONSOLE, file: FILE };
 
 export type ParsedEbpf = z.infer<typeof EBPF>;
 export type ParsedOtlpReceiver = z.infer<typeof OTLP_RECEIVER>;
-export type ParsedHopParent = z.infer<typeof HOP_PARENT>;
 export type ParsedOtlp = z.infer<typeof OTLP>;
 /** `traces_endpoint` is the HTTP exporter's own; the gRPC one may turn into one by a variable. */
 export type ParsedOtlpHttp = ParsedOtlp & Partial<Pick<z.infer<typeof OTLP_HTTP>, 'traces_endpoint'>>;

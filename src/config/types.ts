@@ -1,5 +1,13 @@
 import type { OtlpOptions } from '../exporter/otlp/options.ts';
+import type { AttributesOptions } from '../processor/attributes.ts';
+import type { BatchOptions } from '../processor/batch.ts';
+import type { FilterOptions } from '../processor/filter.ts';
 import type { HopParentOptions } from '../processor/hop-parent.ts';
+import type { MemoryLimiterOptions } from '../processor/memory-limiter.ts';
+import type { ProbabilisticSamplerOptions } from '../processor/probabilistic-sampler.ts';
+import type { RedactionOptions } from '../processor/redaction.ts';
+import type { ResourceDetectionOptions } from '../processor/resource-detection.ts';
+import type { TailSamplingOptions } from '../processor/tail-sampling.ts';
 import type { PropagatorName } from './otel-env.ts';
 
 export type { PropagatorName };
@@ -83,7 +91,56 @@ export interface HopParentConfig extends HopParentOptions {
   readonly name: string;
 }
 
-export type ProcessorConfig = HopParentConfig;
+export interface TailSamplingConfig extends TailSamplingOptions {
+  readonly type: 'tail_sampling';
+  readonly name: string;
+}
+
+export interface FilterConfig extends FilterOptions {
+  readonly type: 'filter';
+  readonly name: string;
+}
+
+export interface AttributesConfig extends AttributesOptions {
+  readonly type: 'attributes';
+  readonly name: string;
+}
+
+export interface RedactionConfig extends RedactionOptions {
+  readonly type: 'redaction';
+  readonly name: string;
+}
+
+export interface ProbabilisticSamplerConfig extends ProbabilisticSamplerOptions {
+  readonly type: 'probabilistic_sampler';
+  readonly name: string;
+}
+
+export interface MemoryLimiterConfig extends MemoryLimiterOptions {
+  readonly type: 'memory_limiter';
+  readonly name: string;
+}
+
+export interface BatchConfig extends BatchOptions {
+  readonly type: 'batch';
+  readonly name: string;
+}
+
+export interface ResourceDetectionConfig extends ResourceDetectionOptions {
+  readonly type: 'resourcedetection';
+  readonly name: string;
+}
+
+export type ProcessorConfig =
+  | HopParentConfig
+  | TailSamplingConfig
+  | FilterConfig
+  | AttributesConfig
+  | RedactionConfig
+  | ProbabilisticSamplerConfig
+  | MemoryLimiterConfig
+  | BatchConfig
+  | ResourceDetectionConfig;
 export type ExporterConfig = OtlpExporterConfig | ConsoleExporterConfig | FileExporterConfig;
 
 export interface PipelineConfig {

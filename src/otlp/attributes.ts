@@ -81,7 +81,8 @@ function keyValue(bytes: Uint8Array): [string, AttributeValue] {
   return [key, value];
 }
 
-function anyValue(bytes: Uint8Array): AttributeValue {
+/** An AnyValue as far as hopspan looks at it. */
+export function anyValue(bytes: Uint8Array): AttributeValue {
   const fields = new Fields(bytes);
   let value: AttributeValue = '';
   while (fields.next()) {

@@ -4,12 +4,13 @@ import type { CorrelatorStats } from '../correlate/correlator.ts';
 import { createExporter, type ExporterDeps } from '../exporter/create.ts';
 import type { ExporterStats } from '../exporter/exporter.ts';
 import { createProcessor } from '../processor/create.ts';
-import type { Processor } from '../processor/processor.ts';
+import type { ProcessorStats } from '../processor/processor.ts';
 import type { KernelRecord } from '../receiver/kernel-record.ts';
 import type { SpanInput } from '../receiver/otlp/intake.ts';
 import { createContextReader } from '../spans/context.ts';
 import { createPressure } from './pressure.ts';
 import { createPropagator } from './propagator.ts';
+import { createRefusalWarning } from './refusal.ts';
 import { createSpanSink, type SpanSink } from './sink.ts';
 import { createTracePipeline, type HopObserver, type TracePipeline } from './traces.ts';
 
@@ -27,13 +28,13 @@ export interface Pipelines {
   inputOf(receiver: string): (record: KernelRecord) => void;
   /** Where the spans of the receiver of that name go. */
   spanInputOf(receiver: string): SpanInput;
-  /** An exporter is busy and getting on: whoever pushes records should pause. */
+  /** An exporter is busy and getting on, or memory is short: whoever pushes records should pause. */
   busy(): boolean;
   /** Completes what can be completed; takes at most `timeoutMs` for sending. May be called twice. */
   shutdown(timeoutMs: number): Promise<void>;
   exporterStats(): ExporterStats[];
   correlatorStats(): Readonly<CorrelatorStats>[];
-  processorStats(): Processor['stats'][];
+  processorStats(): ProcessorStats[];
 }
 
 export interface PipelineDeps extends ExporterDeps {
@@ -46,7 +47,6 @@ export function createPipelines(config: Config, deps: PipelineDeps): Pipelines {
     config.exporters.map((exporter) => [exporter.name, createExporter(exporter, deps)]),
   );
   const pressure = createPressure([...exporters.values()]);
-  const { busy } = pressure;
   const readContext = createContextReader(createPropagator(config.propagators));
   const sinks = new Map(config.pipelines.map((pipeline) => [pipeline, sinkOf(pipeline)]));
   const byReceiver = new Map<string, TracePipeline[]>();
@@ -75,14 +75,20 @@ export function createPipelines(config: Config, deps: PipelineDeps): Pipelines {
     return [...sinks].flatMap(([pipeline, sink]) => (pipeline.receivers.includes(receiver) ? [sink] : []));
   }
 
+  const exportersBusy = pressure.busy;
+  const busy = (): boolean => exportersBusy() || [...sinks.values()].some((sink) => sink.refuses());
+  const tellOfRefusal = createRefusalWarning(deps.log);
   let timer: NodeJS.Timeout | undefined;
 
   return {
     async start() {
       for (const exporter of exporters.values()) await exporter.start();
+      const processors = [...sinks.values()].flatMap((sink) => sink.processors);
+      await Promise.all(processors.map((processor) => processor.start?.()));
       if (config.processors.length === 0) return;
       timer = setInterval(() => {
         for (const sink of sinks.values()) sink.advance();
+        tellOfRefusal([...sinks.values()].some((sink) => sink.refuses()));
       }, ADVANCE_MS);
     },
     inputOf(receiver) {
@@ -95,7 +101,7 @@ export function createPipelines(config: Config, deps: PipelineDeps): Pipelines {
       const behind = sinksBehind(receiver);
       return {
         offer(spans) {
-          if (busy() || !behind.every((sink) => sink.hasRoom(spans.length))) return false;
+          if (exportersBusy() || !behind.every((sink) => sink.hasRoom(spans.length))) return false;
           for (const sink of behind) sink.export(spans);
           return true;
         },
@@ -108,14 +114,17 @@ export function createPipelines(config: Config, deps: PipelineDeps): Pipelines {
       const leftMs = (): number => deadline - performance.now();
       for (const pipeline of [...byReceiver.values()].flat()) {
         while (!pipeline.flush(FLUSH_CONNECTIONS))
-          while (busy() && leftMs() > 0) await setTimeoutAsync(PAUSE_MS);
+          while (exportersBusy() && leftMs() > 0) await setTimeoutAsync(PAUSE_MS);
       }
-      for (const sink of sinks.values()) sink.flush();
+      for (const sink of sinks.values())
+        while (!sink.flush()) while (exportersBusy() && leftMs() > 0) await setTimeoutAsync(PAUSE_MS);
       await Promise.all([...exporters.values()].map((exporter) => exporter.shutdown(Math.max(0, leftMs()))));
     },
     exporterStats: () => [...exporters.values()].map((exporter) => exporter.stats()),
     processorStats: () =>
-      [...sinks.values()].flatMap(({ processors }) => processors.map(({ stats }) => stats)),
+      [...sinks].flatMap(([{ name: pipeline, processors: names }, { processors }]) =>
+        processors.map(({ stats }, index) => ({ pipeline, name: names[index] ?? '', stats })),
+      ),
     correlatorStats: () => [...byReceiver.values()].flat().map(({ stats }) => stats),
   };
 }

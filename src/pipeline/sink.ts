@@ -10,10 +10,12 @@ export interface SpanSink {
    * counted; at least one has.
    */
   hasRoom(count: number): boolean;
+  /** Whether a processor asks receivers to hold back. */
+  refuses(): boolean;
   /** Gives on what has waited long enough in processors; to be called often. */
   advance(): void;
-  /** Gives on all that waits in processors. */
-  flush(): void;
+  /** Gives on a part of what waits in processors; true when nothing waits any more. */
+  flush(): boolean;
   readonly processors: readonly Processor[];
 }
 
@@ -37,16 +39,23 @@ export function createSpanSink(
   return {
     processors,
     export: (spans) => pass(spans, 0),
+    refuses: () => processors.some((processor) => processor.refuses?.(0)),
     hasRoom(count) {
-      const held = processors.reduce((sum, processor) => sum + processor.held(), 0);
-      const full = exporters.filter((exporter) => !exporter.hasRoom(held + count));
+      if (processors.some((processor) => processor.refuses?.(count))) return false;
+      const reserved = processors.map((processor) => processor.reserves?.() ?? processor.held());
+      const total = reserved.reduce((sum, spans) => sum + spans, count);
+      const full = exporters.filter((exporter) => !exporter.hasRoom(total));
       return full.length === 0 || (full.length < exporters.length && full.every(hopeless));
     },
     advance() {
       for (const [index, processor] of processors.entries()) pass(processor.advance(nowMs()), index + 1);
     },
     flush() {
-      for (const [index, processor] of processors.entries()) pass(processor.flush(nowMs()), index + 1);
+      for (const [index, processor] of processors.entries()) {
+        pass(processor.flush(nowMs()), index + 1);
+        if (processor.held() > 0) return false;
+      }
+      return true;
     },
   };
 }

@@ -18,6 +18,7 @@ import { createFingerprinter } from './header-fields.ts';
 import { createMessages } from './http1/messages.ts';
 import { createStreams } from './http2/streams.ts';
 import { type KernelRecord, RECEIVER_KIND } from './kernel-record.ts';
+import { podOf } from './pod.ts';
 import { preflight } from './preflight.ts';
 import { type Counters, loadProbes, type Probes } from './probes.ts';
 import {
@@ -121,6 +122,7 @@ export function createEbpfReceiver(
       executableName: executable.name,
       executablePath: executable.path,
       containerId: containerIdOf(pid),
+      ...podOf(pid),
     });
   }
 

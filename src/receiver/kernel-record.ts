@@ -30,6 +30,10 @@ export interface ProxyRecord {
   readonly executablePath: string;
   /** Empty when the process is in no container that is recognised. */
   readonly containerId: string;
+  /** Of its Kubernetes pod; empty outside of one, and where it is not told. */
+  readonly podUid: string;
+  readonly podName: string;
+  readonly podNamespace: string;
 }
 
 /** How CLOCK_MONOTONIC stands to the wall clock; also the receiver's heartbeat, the only clock of what follows. */

@@ -343,6 +343,21 @@ export const ATTRIBUTES = {
     type: 'string',
     meaning: "The container, where the process's cgroup names one.",
   },
+  'k8s.pod.uid': {
+    on: ['resource'],
+    type: 'string',
+    meaning: "The Kubernetes pod, where the process's cgroup names one.",
+  },
+  'k8s.pod.name': {
+    on: ['resource'],
+    type: 'string',
+    meaning: "Its name, where the process's environment tells it.",
+  },
+  'k8s.namespace.name': {
+    on: ['resource'],
+    type: 'string',
+    meaning: "Its namespace, where the process's environment tells it.",
+  },
   'telemetry.distro.name': { on: ['resource'], type: 'string', meaning: '`hopspan`' },
   'telemetry.distro.version': { on: ['resource'], type: 'string', meaning: "hopspan's version." },
 } as const satisfies Record<string, AttributeMeaning>;

@@ -22,6 +22,9 @@ export function resourceOf(
           }
         : {}),
       ...(proxy?.containerId ? { 'container.id': proxy.containerId } : {}),
+      ...(proxy?.podUid ? { 'k8s.pod.uid': proxy.podUid } : {}),
+      ...(proxy?.podName ? { 'k8s.pod.name': proxy.podName } : {}),
+      ...(proxy?.podNamespace ? { 'k8s.namespace.name': proxy.podNamespace } : {}),
       ...(host ? { 'host.name': host.hostName } : {}),
       ...(host?.hostId ? { 'host.id': host.hostId } : {}),
       'telemetry.distro.name': 'hopspan',

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import type { CorrelatorStats } from '../correlate/correlator.ts';
 import type { ExporterStats } from '../exporter/exporter.ts';
-import type { Processor } from '../processor/processor.ts';
+import type { ProcessorStats } from '../processor/processor.ts';
 import type { Losses } from '../receiver/ebpf.ts';
 import type { IntakeStats } from '../receiver/otlp/intake.ts';
 import { VERSION } from '../version.ts';
@@ -13,7 +13,7 @@ export interface MetricSources extends BalanceSources {
   correlated(): readonly Readonly<CorrelatorStats>[];
   /** Receivers of applications' spans. */
   received(): readonly { readonly name: string; readonly stats: Readonly<IntakeStats> }[];
-  processed(): readonly Processor['stats'][];
+  processed(): readonly ProcessorStats[];
   exported(): readonly ExporterStats[];
 }
 
@@ -72,10 +72,11 @@ export async function startMetrics(sources: MetricSources): Promise<() => Promis
         for (const [state, count] of Object.entries(stats)) result.observe(count, { receiver: name, state });
       }
     });
-  const joined = { unit: '{span}', description: "Applications' SERVER spans that hop_parent decided on." };
-  meter.createObservableCounter('hopspan.hop_parent.spans', joined).addCallback((result) => {
-    for (const stats of sources.processed()) {
-      for (const [decision, count] of Object.entries(stats)) result.observe(count, { decision });
+  const processed = { unit: '{item}', description: 'What processors did: see the page of processors.' };
+  meter.createObservableCounter('hopspan.processor.items', processed).addCallback((result) => {
+    for (const { pipeline, name, stats } of sources.processed()) {
+      for (const [decision, count] of Object.entries(stats))
+        result.observe(count, { pipeline, processor: name, decision });
     }
   });
   meter

@@ -15,8 +15,10 @@ export function nanos([seconds, ns]: HrTime): string {
 }
 
 function keyValues(attributes: Attributes): object[] {
-  const value = (of: AttributeValue): object =>
-    typeof of === 'number' ? { intValue: String(of) } : { stringValue: String(of) };
+  const value = (of: AttributeValue): object => {
+    if (typeof of === 'boolean') return { boolValue: of };
+    return typeof of === 'number' ? { intValue: String(of) } : { stringValue: String(of) };
+  };
   return Object.entries(attributes).map(([key, of]) => ({ key, value: value(of) }));
 }
 

@@ -36,6 +36,8 @@ export interface FileSpan {
 /** `hopspan run` in a process of its own, writing to a file. */
 export interface RunningHopspan {
   readonly child: Child;
+  /** What a second pipeline without processors exported; for `unprocessed` only. */
+  unprocessed(): Promise<FileSpan[]>;
   /** What was exported so far. */
   spans(): Promise<FileSpan[]>;
   /**
@@ -59,6 +61,8 @@ export interface HopspanOptions {
   readonly launcher?: readonly string[];
   /** `service.telemetry.metrics.level`; hopspan's default where not given. */
   readonly metrics?: 'none' | 'normal';
+  /** Beside the pipeline with processors one without them, from the same probes. */
+  readonly unprocessed?: boolean;
 }
 
 /** Starts `hopspan run` and waits until it is ready. */
@@ -66,6 +70,7 @@ export async function startHopspan(options: HopspanOptions = {}): Promise<Runnin
   const folder = temporaryFolder((remove) => leftovers.push(remove));
   const path = join(folder, 'spans.jsonl');
   const config = join(folder, 'hopspan.yaml');
+  const unprocessed = join(folder, 'unprocessed.jsonl');
   const { receivers = {}, processors = {}, exporters = {} } = options;
   const names = (first: string[], more: object): string => [...first, ...Object.keys(more)].join(', ');
   const targets = options.targets ?? ['executable: envoy', 'executable: nginx', 'executable: haproxy'];
@@ -82,11 +87,15 @@ export async function startHopspan(options: HopspanOptions = {}): Promise<Runnin
       ...Object.entries(processors).map(([name, yaml]) => `  ${name}: ${yaml}`),
       'exporters:',
       `  file: { path: ${path} }`,
+      ...(options.unprocessed ? [`  file/unprocessed: { path: ${unprocessed} }`] : []),
       ...Object.entries(exporters).map(([name, yaml]) => `  ${name}: ${yaml}`),
       'service:',
       ...(options.metrics ? [`  telemetry: { metrics: { level: ${options.metrics} } }`] : []),
       '  pipelines:',
       `    traces: { receivers: [${names(['ebpf'], receivers)}], processors: [${names([], processors)}], exporters: [${names(['file'], exporters)}] }`,
+      ...(options.unprocessed
+        ? ['    traces/unprocessed: { receivers: [ebpf], exporters: [file/unprocessed] }']
+        : []),
     ].join('\n'),
   );
   const command = [...(options.launcher ?? []), process.execPath, MAIN, 'run', '--config', config];
@@ -95,6 +104,7 @@ export async function startHopspan(options: HopspanOptions = {}): Promise<Runnin
   return {
     child,
     spans: () => readSpans(path, true),
+    unprocessed: () => readSpans(unprocessed, true),
     async finish(expected) {
       const exit = await child.stop('SIGTERM', 20_000);
       if (exit.code !== 0)

@@ -49,7 +49,7 @@ export function makeProxy(fields: Partial<ProxyRecord> = {}): ProxyRecord {
   const executablePath = '/usr/bin/envoy';
   return {
     ...{ kind: RECEIVER_KIND.PROXY, tgid: 100, serviceName: 'edge', executableName: 'envoy' },
-    ...{ executablePath, containerId: '', ...fields },
+    ...{ executablePath, containerId: '', podUid: '', podName: '', podNamespace: '', ...fields },
   };
 }
 

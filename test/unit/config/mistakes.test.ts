@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { didYouMean, found } from '../../../src/config/mistakes.ts';
+import { listed } from '../../../src/config/rules.ts';
+import { PROCESSORS } from '../../../src/config/schema.ts';
 import { mistakesOf, parse, yaml, yamlWithExporter } from './harness.ts';
 
+const PROCESSOR_TYPES = listed(Object.keys(PROCESSORS), 'or');
 const TARGET_KEYS = 'executable, path, pid or listen_port';
 const DURATION = 'a duration such as "5s", "200ms" or "1m30s"';
 const ENDPOINT = 'http://HOST:PORT, https://HOST:PORT, HOST:PORT or unix:///PATH';
@@ -69,7 +72,7 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
     '2:12: found a list for exporters, expected a mapping with at least one of otlp, otlphttp, console or file',
     '3:44: found the receiver "ebpf", which is not defined under receivers, expected none, as there is none',
     '3:63: found the exporter "console", which is not defined under exporters, expected none, as there is none',
-    '4:13: found 5 for processors, expected a mapping with at least one of hop_parent',
+    `4:13: found 5 for processors, expected a mapping with at least one of ${PROCESSOR_TYPES}`,
   ],
   [
     yaml({ exporters: '{}' }).replace('[console]', '[]'),
@@ -102,7 +105,10 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
     yaml({ receivers: '{ebpf: , otlp: {protocols: {grpc: }}}', exporters: '{otlp: , console: }' }),
     '2:13: found http://localhost:4317 for exporters.otlp.endpoint, where the receiver otlp listens, expected another endpoint for one of them',
   ],
-  [yaml({ more: 'processors: {batch: }' }), '4:14: found the unknown processor "batch", expected hop_parent'],
+  [
+    yaml({ more: 'processors: {transform: }' }),
+    `4:14: found the unknown processor "transform", expected ${PROCESSOR_TYPES}`,
+  ],
   [yaml({ exporters: '{console: 5}' }), '2:22: found 5 for exporters.console, expected a mapping'],
   // Receiver
   [ebpf('{targets: 5}'), '1:29: found 5 for receivers.ebpf.targets, expected a list of targets'],

@@ -179,6 +179,82 @@ describe("applications' spans", () => {
   });
 });
 
+describe('processors', () => {
+  test('take nothing from what is counted of hops', async () => {
+    const pipelines = createPipelines(
+      config({
+        processors: [{ type: 'filter', name: 'filter', conditions: ['true'] }],
+        exporters: [file('nothing')],
+        pipelines: [{ name: 'traces', receivers: ['ebpf'], processors: ['filter'], exporters: ['nothing'] }],
+      }),
+      deps(),
+    );
+    await pipelines.start();
+    const input = pipelines.inputOf('ebpf');
+    for (const record of makeStream(3)) input(record);
+    await pipelines.shutdown(1000);
+    const [processed] = pipelines.processorStats();
+    assert.equal(linesOf('nothing'), 0);
+    assert.ok((processed?.stats.droppedSpans ?? 0) > 3);
+    assert.equal(pipelines.correlatorStats()[0]?.hops, 3);
+  });
+
+  test('give at the end what they hold, in portions that exporters can take', async () => {
+    const pipelines = createPipelines(
+      config({
+        processors: [
+          {
+            ...{ type: 'tail_sampling', name: 'tail_sampling', decisionWaitMs: 60_000, numTraces: 100_000 },
+            ...{ maxSpans: 100_000, sampledCacheSize: 0, nonSampledCacheSize: 0 },
+            policies: [{ type: 'always_sample' }],
+          },
+        ],
+        exporters: [file('whole')],
+        pipelines: [
+          { name: 'traces', receivers: ['ebpf'], processors: ['tail_sampling'], exporters: ['whole'] },
+        ],
+      }),
+      deps(),
+    );
+    await pipelines.start();
+    const input = pipelines.inputOf('ebpf');
+    for (const record of makeStream(2000)) input(record);
+    await pipelines.shutdown(5000);
+    const [stats] = pipelines.exporterStats();
+    assert.ok(stats && stats.exported >= 2000);
+    assert.equal(stats.dropped, 0);
+  });
+
+  test('memory_limiter has receivers wait, and says so', async () => {
+    const log = createLogLines();
+    const never = { minGcIntervalSoftMs: 3_600_000, minGcIntervalHardMs: 3_600_000 };
+    const pipelines = createPipelines(
+      config({
+        processors: [
+          {
+            ...{ type: 'memory_limiter', name: 'memory_limiter', checkIntervalMs: 100, ...never },
+            ...{ limitBytes: 2, spikeLimitBytes: 1 },
+          },
+        ],
+        exporters: [file('limited')],
+        pipelines: [
+          { name: 'traces', receivers: ['otlp'], processors: ['memory_limiter'], exporters: ['limited'] },
+        ],
+      }),
+      { ...deps(), log },
+    );
+    await pipelines.start();
+    assert.ok(!pipelines.busy());
+    while (!pipelines.busy()) await new Promise((resolve) => setTimeout(resolve, 5));
+    const { spans } = splitRequest(requestBytes(WHOLE_REQUEST));
+    assert.ok(!pipelines.spanInputOf('otlp').offer(spans));
+    await pipelines.shutdown(1000);
+    const [processed] = pipelines.processorStats();
+    assert.equal(processed?.stats.refusedSpans, 1);
+    assert.ok(log.lines.some((line) => line.startsWith('warn memory is short')));
+  });
+});
+
 describe('a service', () => {
   const unusable = config({
     exporters: [file('unusable', join(folder, 'none', 'such'))],

@@ -15,6 +15,13 @@ describe('the resource of a watched process', () => {
     assert.equal(attributes['process.executable.path'], '/usr/bin/envoy');
     assert.equal(attributes['container.id'], 'c'.repeat(64));
     assert.equal(attributes['host.name'], 'host');
+    assert.equal('k8s.pod.uid' in attributes, false);
+    const pod = { podUid: 'u', podName: 'edge-0', podNamespace: 'shop' };
+    const inPod = resourceOf(makeProxy(pod), makeHost(), {}).attributes;
+    assert.deepEqual(
+      ['k8s.pod.uid', 'k8s.pod.name', 'k8s.namespace.name'].map((name) => inPod[name]),
+      ['u', 'edge-0', 'shop'],
+    );
     assert.equal(attributes['host.id'], 'abc');
     assert.equal(attributes['telemetry.distro.name'], 'hopspan');
   });

@@ -58,7 +58,9 @@ describe("hopspan's own metrics", () => {
       lost: () => [counters],
       correlated: () => [{ hops: 7, contradictions: 0, ambiguous: 1 }],
       received: () => [{ name: 'otlp/apps', stats: { accepted: 5, refused: 2, rejected: 1 } }],
-      processed: () => [{ moved: 4, undecided: 1, hurried: 0 }],
+      processed: () => [
+        { pipeline: 'traces', name: 'hop_parent', stats: { moved: 4, undecided: 1, hurried: 0 } },
+      ],
       balance,
       onWindow: (tell) => {
         record = tell;
@@ -81,7 +83,7 @@ describe("hopspan's own metrics", () => {
       'dropped',
       'hopspan.receiver.spans',
       'otlp/apps',
-      'hopspan.hop_parent.spans',
+      'hopspan.processor.items',
       'undecided',
       'hopspan.listener.requests',
       'hopspan.upstream.requests',
