@@ -41,7 +41,7 @@ function sources(): MetricSources {
     lost: () => [lost as ReturnType<MetricSources['lost']>[number]],
     correlated: () => [{ hops: 4, contradictions: 0, ambiguous: 0 }],
     received: () => [{ name: 'otlp', stats: { accepted: 1, refused: 0, rejected: 0 } }],
-    processed: () => [{ moved: 1 }],
+    processed: () => [{ pipeline: 'traces', name: 'hop_parent', stats: { moved: 1 } }],
     exported: () => [{ name: 'otlp', accepted: 2, exported: 1, dropped: 1, waiting: 1 }],
   };
 }
