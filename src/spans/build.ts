@@ -7,8 +7,17 @@ import { type Bag, hopAttributes, MIRRORED, resendCount, upstreamAttributes } fr
 import type { Attributes, HopResource, HopSpan, HopSpanLink, HrTime, SpanKind } from './hop-span.ts';
 import { httpName } from './http.ts';
 import { createIds, type Ids, SPAN_PART } from './ids.ts';
-import { errorText, OUTCOMES, type Outcome, outcomeOf, upstreamOutcome } from './outcome.ts';
-import { clamp, type Interval, PHASES, type Phase, type PhaseName, timesOf } from './phases.ts';
+import { attemptOutcome, errorText, OUTCOMES, type Outcome, outcomeOf, upstreamOutcome } from './outcome.ts';
+import {
+  attemptInterval,
+  clamp,
+  furtherInterval,
+  type Interval,
+  PHASES,
+  type Phase,
+  type PhaseName,
+  timesOf,
+} from './phases.ts';
 import { resourceOf } from './resource.ts';
 
 const NS_PER_S = 1e9;
@@ -132,15 +141,14 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
   function addFurther(side: Side, more: Bag): void {
     const became = upstreamOutcome(side);
     const bag = { ...upstreamAttributes(hop, side, became), ...more };
-    const asked = { startNs: side.firstWriteNs, endNs: side.lastReadNs || endNs(side) || side.lastWriteNs };
     const id = ids.spanId(keyOf(side), SPAN_PART.UPSTREAM);
-    const within = clamp(asked, times.hop);
+    const within = furtherInterval(side, times.hop);
     add(id, hopId, upstreamName(hop, side), 'CLIENT', within, bag, errorOf(bag, became), linksOf(side));
   }
 
   function addAttempt(attempt: Side, index: number): void {
-    const failed: Outcome = outcomeOf({ ...hop, kind: 'exchange', upstream: attempt, end: true });
-    const interval = clamp({ startNs: attempt.synNs, endNs: endNs(attempt) }, times.hop);
+    const failed = attemptOutcome(hop, attempt);
+    const interval = attemptInterval(attempt, times.hop);
     const key = { connection: attempt.connection, exchange: 0 };
     const id = ids.spanId(key, SPAN_PART.UPSTREAM);
     add(

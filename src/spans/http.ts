@@ -3,7 +3,7 @@ import type { Bag } from './hop-attributes.ts';
 import { fillGrpc, grpcMethod, isGrpc } from './rpc.ts';
 
 /** Methods that a span's name may hold: those of RFC 9110 and RFC 5789 (semantic conventions, HTTP spans). */
-const KNOWN_METHODS = new Set([
+export const KNOWN_METHODS: ReadonlySet<string> = new Set([
   'GET',
   'HEAD',
   'POST',

@@ -77,6 +77,11 @@ export function whoClosed(hop: Hop): Leaving | undefined {
   return leavings[0];
 }
 
+/** How an upstream connection failed that the hop needed. */
+export function attemptOutcome(hop: Hop, attempt: SideRecord): Outcome {
+  return outcomeOf({ ...hop, kind: 'exchange', upstream: attempt, end: true });
+}
+
 function isOld(u: SideRecord | undefined): boolean {
   return u !== undefined && u.synNs === 0;
 }

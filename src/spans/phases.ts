@@ -146,6 +146,17 @@ function upstreamInterval(hop: Hop, u: Side, whole: Interval): Interval {
   return { startNs, endNs: Math.max(startNs, endedNs) };
 }
 
+/** Of a request that a hop led to beside the one that answered it. */
+export function furtherInterval(side: Side, hop: Interval): Interval {
+  const endedNs = side.lastReadNs || endNs(side) || side.lastWriteNs;
+  return clamp({ startNs: side.firstWriteNs, endNs: endedNs }, hop);
+}
+
+/** Of an upstream connection that failed. */
+export function attemptInterval(attempt: SideRecord, hop: Interval): Interval {
+  return clamp({ startNs: attempt.synNs, endNs: endNs(attempt) }, hop);
+}
+
 /** The part of `inner` that lies within `outer`. */
 export function clamp(inner: Interval, outer: Interval): Interval {
   const startNs = Math.min(Math.max(inner.startNs, outer.startNs), outer.endNs);

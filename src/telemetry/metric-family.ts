@@ -1,0 +1,18 @@
+import type { DurationHistogram } from './histogram.ts';
+
+/** What tells the series of a metric apart. */
+export type Labels = Readonly<Record<string, string | number | boolean>>;
+
+export interface Point<T> {
+  readonly labels: Labels;
+  readonly value: T;
+}
+
+/** One metric and all of its series; counts since the start. */
+export type MetricFamily =
+  | {
+      readonly name: string;
+      readonly kind: 'histogram';
+      readonly points: readonly Point<DurationHistogram>[];
+    }
+  | { readonly name: string; readonly kind: 'counter'; readonly points: readonly Point<number>[] };
