@@ -39,6 +39,10 @@ export const ERRORS = {
     exit: EXIT_ENVIRONMENT,
     meaning: 'The library libbpf, which loads the probes, is not installed or is too old.',
   },
+  LISTEN_FAILED: {
+    exit: EXIT_ENVIRONMENT,
+    meaning: 'An address on which hopspan should answer for its health or metrics cannot be listened on.',
+  },
   NOT_PRIVILEGED: {
     exit: EXIT_ENVIRONMENT,
     meaning: 'hopspan runs without the rights it needs: root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN.',

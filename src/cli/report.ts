@@ -26,6 +26,11 @@ export function logListening(receivers: readonly OtlpReceiver[], log: Logger): v
     log.info({ receiver: receiver.name, ...receiver.addresses() }, 'listening');
 }
 
+/** Where hopspan itself can be asked. */
+export function logPages(urls: readonly string[], log: Logger): void {
+  if (urls.length > 0) log.info({ pages: urls.join(',') }, 'answering');
+}
+
 /** Losses are never silent: records that the kernel could not keep. */
 export function logLostRecords(receivers: readonly EbpfReceiver[], log: Logger): void {
   for (const receiver of receivers) {

@@ -1,7 +1,14 @@
 import { createService, type Service } from '../pipeline/service.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { readConfiguration } from './configuration.ts';
-import { logDroppedSpans, logListening, logLostRecords, logReady, logRejectedSpans } from './report.ts';
+import {
+  logDroppedSpans,
+  logListening,
+  logLostRecords,
+  logPages,
+  logReady,
+  logRejectedSpans,
+} from './report.ts';
 import { exitSoon, SHUTDOWN_MS, untilSignalled } from './signals.ts';
 
 /** `hopspan run`: watches until it is told to end. @throws HopspanError */
@@ -21,6 +28,7 @@ export async function serve(service: Service, log: Logger, ended: Promise<unknow
   }
   logReady(service.receivers, log);
   logListening(service.otlpReceivers, log);
+  logPages(service.pages(), log);
   await ended;
   await service.shutdown(SHUTDOWN_MS);
   logLostRecords(service.receivers, log);

@@ -6,6 +6,7 @@ import type {
   ParsedConsole,
   ParsedEbpf,
   ParsedFile,
+  ParsedHealthCheck,
   ParsedOtlp,
   ParsedOtlpHttp,
   ParsedOtlpReceiver,
@@ -16,6 +17,8 @@ import type {
   ConsoleExporterConfig,
   EbpfReceiverConfig,
   FileExporterConfig,
+  HealthCheckConfig,
+  MetricReaderConfig,
   OtlpExporterConfig,
   OtlpReceiverConfig,
   TelemetryConfig,
@@ -124,6 +127,21 @@ export function buildFile(name: string, parsed: ParsedFile): FileExporterConfig 
   return { type: 'file', name, path: parsed.path };
 }
 
-export function buildTelemetry(parsed: ParsedTelemetry): TelemetryConfig {
-  return { logLevel: parsed.logs.level, metricsLevel: parsed.metrics.level };
+/** @param metricBuckets as the variables say */
+export function buildTelemetry(
+  { logs, metrics }: ParsedTelemetry,
+  metricBuckets: TelemetryConfig['metricBuckets'],
+): TelemetryConfig {
+  const metricsLevel = metrics.level ?? (metrics.readers ? 'normal' : 'none');
+  const readers = metrics.readers?.map(({ pull }): MetricReaderConfig => {
+    return pull ? { kind: 'prometheus', listen: pull.exporter.prometheus } : { kind: 'otlp' };
+  });
+  return {
+    ...{ logLevel: logs.level, metricsLevel, metricBuckets },
+    metricReaders: metricsLevel === 'none' ? [] : (readers ?? [{ kind: 'otlp' }]),
+  };
+}
+
+export function buildHealthCheck(parsed: ParsedHealthCheck): HealthCheckConfig {
+  return { listen: parsed.endpoint };
 }

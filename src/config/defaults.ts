@@ -2,7 +2,14 @@ import { LineCounter } from 'yaml';
 import { buildConsole, buildEbpf, buildOtlp, buildTelemetry } from './build.ts';
 import type { Check } from './check.ts';
 import { configInvalid, type Remark, remarkLines } from './mistakes.ts';
-import { chooseExporters, readOtlpEnv, readPropagators, readResourceEnv, variable } from './otel-env.ts';
+import {
+  chooseExporters,
+  readMetricBuckets,
+  readOtlpEnv,
+  readPropagators,
+  readResourceEnv,
+  variable,
+} from './otel-env.ts';
 import { checkOtlp } from './otlp-checks.ts';
 import { EXPORTERS, RECEIVERS, TELEMETRY } from './schema.ts';
 import type { ConfigWithWarnings, ExporterConfig, Target } from './types.ts';
@@ -28,6 +35,7 @@ export function defaultConfig(env: NodeJS.ProcessEnv, targets?: readonly Target[
   else if (!chosen.includes('otlp')) warnings.push(...ignoredVariables(env));
 
   const propagators = readPropagators(env, mistakes);
+  const metricBuckets = readMetricBuckets(env, mistakes);
   const lines = new LineCounter();
   if (mistakes.length > 0) throw configInvalid(remarkLines(mistakes, '', lines));
   const ebpf = buildEbpf('ebpf', RECEIVERS.ebpf.parse({}), resource.serviceName);
@@ -38,7 +46,7 @@ export function defaultConfig(env: NodeJS.ProcessEnv, targets?: readonly Target[
     processors: [],
     exporters,
     pipelines: [{ name: 'traces', receivers: ['ebpf'], processors: [], exporters: chosen }],
-    telemetry: buildTelemetry(TELEMETRY.parse({})),
+    telemetry: buildTelemetry(TELEMETRY.parse({}), metricBuckets),
     resourceAttributes: resource.attributes,
     propagators,
   };

@@ -4,6 +4,7 @@ import {
   buildConsole,
   buildEbpf,
   buildFile,
+  buildHealthCheck,
   buildOtlp,
   buildOtlpHttp,
   buildOtlpReceiver,
@@ -13,8 +14,15 @@ import { buildProcessor } from './build-processors.ts';
 import { type Check, mappingAt, parsePart } from './check.ts';
 import { checkMapping, componentType, readComponents } from './components.ts';
 import { readDocument } from './document.ts';
+import { checkReaders, readHealthCheck } from './extensions.ts';
 import { configInvalid, remarkLines } from './mistakes.ts';
-import { type OtlpEnv, readOtlpEnv, readPropagators, readResourceEnv } from './otel-env.ts';
+import {
+  type OtlpEnv,
+  readMetricBuckets,
+  readOtlpEnv,
+  readPropagators,
+  readResourceEnv,
+} from './otel-env.ts';
 import { checkOtlp, checkOtlpReceiver, checkRoundTrip } from './otlp-checks.ts';
 import { readPipelines } from './pipelines.ts';
 import { EXPORTERS, PROCESSORS, RECEIVERS, TELEMETRY } from './schema.ts';
@@ -45,17 +53,20 @@ export function parseConfig(text: string, fileName: string, env: NodeJS.ProcessE
 }
 
 function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
-  if (!checkMapping(check, [], ['receivers', 'exporters', 'service'], ['processors'])) return undefined;
+  if (!checkMapping(check, [], ['receivers', 'exporters', 'service'], ['processors', 'extensions']))
+    return undefined;
   const receivers = readComponents(check, 'receivers', RECEIVERS);
   checkTargets(check);
   const processors = readComponents(check, 'processors', PROCESSORS);
   const exporters = readComponents(check, 'exporters', EXPORTERS);
-  const hasService = checkMapping(check, ['service'], ['pipelines'], ['telemetry']);
+  const hasService = checkMapping(check, ['service'], ['pipelines'], ['telemetry', 'extensions']);
   const pipelines = hasService ? readPipelines(check) : [];
   const telemetry = parsePart(check, TELEMETRY, mappingAt(check, ['service'])?.telemetry, [
     'service',
     'telemetry',
   ]);
+  const healthCheck = readHealthCheck(check);
+  checkReaders(check);
   const used = (role: 'receivers' | 'processors' | 'exporters', { name }: { name: string }) =>
     pipelines.some((pipeline) => pipeline[role].includes(name));
   const otlpEnv: OtlpEnvs = {
@@ -64,6 +75,7 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
   };
   const resource = readResourceEnv(env, check.mistakes);
   const propagators = readPropagators(env, check.mistakes);
+  const metricBuckets = readMetricBuckets(env, check.mistakes);
   const ofRecords = receivers.filter((receiver) => receiver.type === 'ebpf');
   const ofSpans = receivers.filter((receiver) => receiver.type === 'otlp');
   const otlpReceivers = ofSpans.map(({ name, parsed }) => buildOtlpReceiver(name, parsed));
@@ -81,7 +93,8 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
     processors: builtProcessors.filter((processor) => used('processors', processor)),
     exporters: builtExporters.filter((exporter) => used('exporters', exporter)),
     pipelines,
-    telemetry: buildTelemetry(telemetry),
+    telemetry: buildTelemetry(telemetry, metricBuckets),
+    ...(healthCheck ? { healthCheck: buildHealthCheck(healthCheck) } : {}),
     resourceAttributes: resource.attributes,
     propagators,
   };

@@ -175,6 +175,18 @@ export function readPropagators(env: NodeJS.ProcessEnv, mistakes: Remark[]): Pro
   return [...new Set(known)];
 }
 
+const AGGREGATION = 'OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION';
+
+/** How durations are summed up for OTLP (OpenTelemetry specification, metrics exporter, OTLP). */
+export function readMetricBuckets(env: NodeJS.ProcessEnv, mistakes: Remark[]): 'explicit' | 'exponential' {
+  const text = variable(env, AGGREGATION);
+  const rule = oneOfRule('explicit_bucket_histogram', 'base2_exponential_bucket_histogram');
+  const aggregation = rule.parse(text?.toLowerCase());
+  if (text !== undefined && !aggregation)
+    mistakes.push({ text: `${AGGREGATION}: found ${found(text)}, expected ${rule.expected}` });
+  return aggregation === 'base2_exponential_bucket_histogram' ? 'exponential' : 'explicit';
+}
+
 export type EnvExporter = 'otlp' | 'console';
 
 /**

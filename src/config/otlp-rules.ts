@@ -53,6 +53,12 @@ export const LISTEN_RULE: Rule<ListenAddress> = {
   },
 };
 
+export const HOST_RULE: Rule<string> = {
+  expected: 'a name or an IP address to listen on, such as 127.0.0.1, 0.0.0.0 or ::1',
+  parse: (value) =>
+    typeof value === 'string' && (isIP(value) !== 0 || /^[\w.-]{1,253}$/.test(value)) ? value : undefined,
+};
+
 /** gRPC over HTTP/2, "Custom-Metadata": names in lower case on the wire, `grpc-` is the protocol's own. */
 export const HEADER_NAME_RULE = textRule(
   'letters, digits, "_", "-" and ".", without "grpc-" at the beginning',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { FIELD_INFO } from './fields.ts';
-import { EXPORTERS, PIPELINE, PROCESSORS, RECEIVERS, TELEMETRY } from './schema.ts';
+import { EXPORTERS, EXTENSIONS, PIPELINE, PROCESSORS, RECEIVERS, TELEMETRY } from './schema.ts';
 
 export interface ReferenceRow {
   readonly key: string;
@@ -25,6 +25,7 @@ export function configReference(): ReferenceSection[] {
     ...components('receivers', RECEIVERS),
     ...components('processors', PROCESSORS),
     ...components('exporters', EXPORTERS),
+    ...components('extensions', EXTENSIONS),
     { title: 'service.pipelines.traces', rows: rowsOf(PIPELINE, '') },
     { title: 'service.telemetry', rows: rowsOf(TELEMETRY, '') },
   ];

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import { list, optional, required, section } from './fields.ts';
-import { FILE_RULE } from './otlp-rules.ts';
+import { list, optional, optionalSection, required, section } from './fields.ts';
+import { FILE_RULE, HOST_RULE, LISTEN_RULE } from './otlp-rules.ts';
 import {
   booleanRule,
   durationMsRule,
@@ -146,6 +146,35 @@ export const PIPELINE = section({
   }),
 });
 
+/** The Collector's keys (OpenTelemetry configuration schema, MeterProvider). */
+const METRIC_READER = section({
+  periodic: optionalSection({
+    exporter: section({ otlp: optionalSection({}) }),
+  }),
+  pull: optionalSection({
+    exporter: section({
+      prometheus: section({
+        host: optional(
+          HOST_RULE,
+          '127.0.0.1',
+          '127.0.0.1',
+          'Where to listen for Prometheus, which finds all metrics under `/metrics`.',
+        ),
+        port: optional(integerRule(0, 65_535), 9464, '9464', 'Its port; 0: any free one.'),
+      }),
+    }),
+  }),
+});
+
+const HEALTH_CHECK = section({
+  endpoint: optional(
+    LISTEN_RULE,
+    { host: '127.0.0.1', port: 13_133 },
+    '127.0.0.1:13133',
+    'Where to listen for `/healthz` and `/readyz`.',
+  ),
+});
+
 export const TELEMETRY = section({
   logs: section({
     level: optional(
@@ -158,10 +187,15 @@ export const TELEMETRY = section({
   metrics: section({
     level: optional(
       oneOfRule('none', 'normal'),
+      undefined,
       'none',
-      'none',
-      '`normal`: hopspan sends metrics about itself by the `OTEL_*` variables.',
+      '`normal`: metrics of hops and of hopspan itself ([metrics.md](metrics.md)). It is `normal` where `readers` are given.',
     ),
+    readers: list(METRIC_READER, {
+      accepts: 'a list of readers',
+      default: 'one `periodic`, where the level is `normal`',
+      meaning: 'Who gets the metrics. Each item has exactly one of `periodic`, `pull`.',
+    }),
   }),
 });
 
@@ -169,6 +203,7 @@ export const TELEMETRY = section({
 export const RECEIVERS = { ebpf: EBPF, otlp: OTLP_RECEIVER };
 export { PROCESSORS } from './schema-processors.ts';
 export const EXPORTERS = { otlp: OTLP, otlphttp: OTLP_HTTP, console: CONSOLE, file: FILE };
+export const EXTENSIONS = { health_check: HEALTH_CHECK };
 
 export type ParsedEbpf = z.infer<typeof EBPF>;
 export type ParsedOtlpReceiver = z.infer<typeof OTLP_RECEIVER>;
@@ -177,4 +212,5 @@ export type ParsedOtlp = z.infer<typeof OTLP>;
 export type ParsedOtlpHttp = ParsedOtlp & Partial<Pick<z.infer<typeof OTLP_HTTP>, 'traces_endpoint'>>;
 export type ParsedConsole = z.infer<typeof CONSOLE>;
 export type ParsedFile = z.infer<typeof FILE>;
+export type ParsedHealthCheck = z.infer<typeof HEALTH_CHECK>;
 export type ParsedTelemetry = z.infer<typeof TELEMETRY>;

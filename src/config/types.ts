@@ -154,9 +154,23 @@ export interface PipelineConfig {
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
+/** Who gets hopspan's metrics: OTLP, sent by the `OTEL_*` variables, or Prometheus, which asks. */
+export type MetricReaderConfig =
+  | { readonly kind: 'otlp' }
+  | { readonly kind: 'prometheus'; readonly listen: ListenAddress };
+
 export interface TelemetryConfig {
   readonly logLevel: LogLevel;
   readonly metricsLevel: 'none' | 'normal';
+  /** Empty where the level is `none`. */
+  readonly metricReaders: readonly MetricReaderConfig[];
+  /** Of durations over OTLP. */
+  readonly metricBuckets: 'explicit' | 'exponential';
+}
+
+/** `/healthz` and `/readyz`. */
+export interface HealthCheckConfig {
+  readonly listen: ListenAddress;
 }
 
 /** What hopspan was told to do, complete: every default is filled in. */
@@ -171,6 +185,7 @@ export interface Config {
   readonly exporters: readonly ExporterConfig[];
   readonly pipelines: readonly PipelineConfig[];
   readonly telemetry: TelemetryConfig;
+  readonly healthCheck?: HealthCheckConfig;
   /** From OTEL_RESOURCE_ATTRIBUTES, less `service.name`: belongs on the resource of every watched process. */
   readonly resourceAttributes: Readonly<Record<string, string>>;
   /** Formats in which requests name their caller's span. */

@@ -5,11 +5,16 @@ import type { Config } from '../config/types.ts';
 import type { ExporterDeps } from '../exporter/create.ts';
 import type { ExporterStats } from '../exporter/exporter.ts';
 import { createEbpfReceiver, type EbpfReceiver } from '../receiver/ebpf.ts';
+import { RECEIVER_KIND } from '../receiver/kernel-record.ts';
 import { createOtlpReceiver, type OtlpReceiver } from '../receiver/otlp/otlp.ts';
+import { createReadiness, healthzPage, readyzPage } from '../telemetry/health.ts';
+import { createHopMetrics } from '../telemetry/hop-metrics.ts';
+import { createHttpPages } from '../telemetry/http-server.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { startMetrics } from '../telemetry/metrics.ts';
 import { createLossWarnings, LOOK_EVERY_MS } from './losses.ts';
 import { createPipelines } from './pipelines.ts';
+import type { HopObserver } from './traces.ts';
 
 /** Of a shutdown's time, for the spans that wait when the last record was read. */
 const LAST_SPANS_MS = 1000;
@@ -31,6 +36,8 @@ export interface Service {
   readonly receivers: readonly EbpfReceiver[];
   readonly otlpReceivers: readonly OtlpReceiver[];
   readonly balance: Balance;
+  /** Where health and metrics are, as URLs. */
+  pages(): string[];
   exporterStats(): ExporterStats[];
 }
 
@@ -41,10 +48,22 @@ export function createService(config: Config, deps: ServiceDeps): Service {
     tellBalance(window);
     recordWindow(window);
   });
-  const pipelines = createPipelines(config, { ...deps, hops: balance });
-  const receivers = config.receivers.map((receiver) =>
-    createEbpfReceiver(receiver, pipelines.inputOf(receiver.name), pipelines.busy),
-  );
+  const { telemetry, healthCheck } = config;
+  const measured = telemetry.metricReaders.length > 0;
+  const hopMetrics = measured ? createHopMetrics(telemetry.metricBuckets) : undefined;
+  const pipelines = createPipelines(config, { ...deps, hops: both(balance, hopMetrics) });
+  let records = 0;
+  const receivers = config.receivers.map((receiver) => {
+    const input = pipelines.inputOf(receiver.name);
+    return createEbpfReceiver(
+      receiver,
+      (record) => {
+        if (record.kind !== RECEIVER_KIND.CLOCK) records++;
+        input(record);
+      },
+      pipelines.busy,
+    );
+  });
 
   const otlpReceivers = config.otlpReceivers.map((receiver) =>
     createOtlpReceiver(receiver, pipelines.spanInputOf(receiver.name)),
@@ -60,30 +79,64 @@ export function createService(config: Config, deps: ServiceDeps): Service {
     }, LOOK_EVERY_MS);
   }
 
+  async function measure(): Promise<(() => Promise<void>) | undefined> {
+    if (!hopMetrics) return undefined;
+    const sources = {
+      hops: hopMetrics.families,
+      records: () => records,
+      lost: () => (state === 'idle' ? [] : receivers.map((receiver) => receiver.counters())),
+      correlated: pipelines.correlatorStats,
+      received: () => otlpReceivers,
+      processed: pipelines.processorStats,
+      exported: pipelines.exporterStats,
+      balance,
+      onWindow: (record: (window: BalanceWindow) => void) => {
+        recordWindow = record;
+      },
+    };
+    return startMetrics(sources, {
+      readers: telemetry.metricReaders,
+      buckets: telemetry.metricBuckets,
+      serve: ({ listen }, page) => pages.add(listen, '/metrics', page),
+    });
+  }
+
+  const pages = createHttpPages();
+  let state: 'idle' | 'running' | 'ended' = 'idle';
+
+  function serveHealth(): void {
+    if (!healthCheck) return;
+    const readiness = createReadiness({
+      receivers: () =>
+        receivers.map((receiver, index) => ({
+          name: config.receivers[index]?.name ?? '',
+          attached: state === 'running',
+          watched: receiver.watched().length,
+        })),
+      exporters: pipelines.exporterStats,
+    });
+    pages.add(healthCheck.listen, '/healthz', healthzPage);
+    pages.add(healthCheck.listen, '/readyz', readyzPage(readiness));
+  }
+
   return {
     receivers,
     otlpReceivers,
     balance,
+    pages: () => pages.urls(),
     async start() {
+      serveHealth();
+      endMetrics = await measure();
+      await pages.start();
       await pipelines.start();
       for (const receiver of otlpReceivers) await receiver.start();
       for (const receiver of receivers) receiver.start();
       watchLosses();
-      if (config.telemetry.metricsLevel === 'none') return;
-      endMetrics = await startMetrics({
-        lost: () => receivers.map((receiver) => receiver.counters()),
-        correlated: pipelines.correlatorStats,
-        received: () => otlpReceivers,
-        processed: pipelines.processorStats,
-        exported: pipelines.exporterStats,
-        balance,
-        onWindow: (record) => {
-          recordWindow = record;
-        },
-      });
+      state = 'running';
     },
     async shutdown(timeoutMs) {
       const startedMs = performance.now();
+      if (state === 'running') state = 'ended';
       clearInterval(lossTimer);
       await Promise.all(
         [...receivers, ...otlpReceivers].map((receiver) => receiver.stop(timeoutMs - LAST_SPANS_MS)),
@@ -93,8 +146,23 @@ export function createService(config: Config, deps: ServiceDeps): Service {
       balance.flush();
       if (endMetrics) await Promise.race([endMetrics(), setTimeout(METRICS_MS, undefined, { ref: false })]);
       endMetrics = undefined;
+      await pages.close();
     },
     exporterStats: () => pipelines.exporterStats(),
+  };
+}
+
+function both(first: HopObserver, second: HopObserver | undefined): HopObserver {
+  if (!second) return first;
+  return {
+    add(hop) {
+      first.add(hop);
+      second.add(hop);
+    },
+    advance(nowNs) {
+      first.advance(nowNs);
+      second.advance(nowNs);
+    },
   };
 }
 

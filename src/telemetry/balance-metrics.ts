@@ -1,6 +1,7 @@
 import type { Attributes, Meter } from '@opentelemetry/api';
 import type { Balance, BalanceWindow, ListenerCount } from '../balance/balance.ts';
 import { isCertain } from '../balance/pinned.ts';
+import { instrument } from './instrument.ts';
 
 export interface BalanceSources {
   readonly balance: Pick<Balance, 'listeners' | 'findings'>;
@@ -13,43 +14,25 @@ const BOUNDS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50
 
 /** How requests are spread: a series for each listener and upstream, none for a connection. */
 export function measureBalance(meter: Meter, { balance, onWindow }: BalanceSources): void {
-  meter
-    .createObservableCounter('hopspan.listener.requests', {
-      unit: '{request}',
-      description: 'Requests by proxy and the port that it listens on.',
-    })
-    .addCallback((result) => {
-      for (const listener of balance.listeners()) {
-        if (listener.port) result.observe(listener.total, labels(listener));
+  meter.createObservableCounter(...instrument('hopspan.listener.requests')).addCallback((result) => {
+    for (const listener of balance.listeners()) {
+      if (listener.port) result.observe(listener.total, labels(listener));
+    }
+  });
+  meter.createObservableCounter(...instrument('hopspan.upstream.requests')).addCallback((result) => {
+    for (const listener of balance.listeners()) {
+      for (const { name, total } of listener.upstreams.values()) {
+        if (total > 0) result.observe(total, { ...labels(listener), upstream: name });
       }
-    });
+    }
+  });
   meter
-    .createObservableCounter('hopspan.upstream.requests', {
-      unit: '{request}',
-      description: 'Requests by proxy, upstream, and the port that they came in by, where that is known.',
-    })
-    .addCallback((result) => {
-      for (const listener of balance.listeners()) {
-        for (const { name, total } of listener.upstreams.values()) {
-          if (total > 0) result.observe(total, { ...labels(listener), upstream: name });
-        }
-      }
-    });
-  meter
-    .createObservableCounter('hopspan.balance.pinned', {
-      unit: '{connection}',
-      description: 'Connections that were found to pin the requests of a listener to one upstream.',
-    })
+    .createObservableCounter(...instrument('hopspan.balance.pinned'))
     .addCallback((result) => result.observe(balance.findings().filter(isCertain).length));
-  const requests = meter.createHistogram('hopspan.connection.requests', {
-    unit: '{request}',
-    description: 'Requests of one downstream connection in ten seconds.',
-    advice: { explicitBucketBoundaries: BOUNDS },
-  });
-  const share = meter.createGauge('hopspan.connection.share', {
-    unit: '1',
-    description: 'Share of the busiest downstream connection in the requests of ten seconds.',
-  });
+  const requests = meter.createHistogram(
+    ...instrument('hopspan.connection.requests', { explicitBucketBoundaries: BOUNDS }),
+  );
+  const share = meter.createGauge(...instrument('hopspan.connection.share'));
   onWindow(({ listeners }) => {
     for (const listener of listeners) {
       let most = 0;

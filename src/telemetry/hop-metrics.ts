@@ -6,6 +6,7 @@ import { attemptOutcome, type Outcome, outcomeOf, upstreamOutcome } from '../spa
 import { attemptInterval, furtherInterval, type Interval, type PhaseName, timesOf } from '../spans/phases.ts';
 import { type Buckets, createHistogram, type DurationHistogram, recordDuration } from './histogram.ts';
 import type { Labels, MetricFamily, Point } from './metric-family.ts';
+import type { MetricName } from './metric-table.ts';
 import { createRequestSeries, createRequests, OTHER, type Requests } from './request-series.ts';
 import { createRetransmits } from './retransmits.ts';
 
@@ -181,7 +182,7 @@ export function createHopMetrics(buckets: Buckets = 'explicit'): HopMetrics {
   }
 
   function traffic(
-    name: string,
+    name: MetricName,
     of: (side: Traffic) => readonly (readonly [number, Labels])[],
   ): MetricFamily {
     const points: Point<number>[] = [];
@@ -195,7 +196,7 @@ export function createHopMetrics(buckets: Buckets = 'explicit'): HopMetrics {
   }
 
   function histograms<K extends string>(
-    name: string,
+    name: MetricName,
     label: string,
     of: (path: Path) => Map<K, DurationHistogram>,
   ): MetricFamily {
@@ -254,7 +255,7 @@ export function createHopMetrics(buckets: Buckets = 'explicit'): HopMetrics {
   };
 }
 
-const requests = (name: string, points: readonly Point<DurationHistogram>[]): MetricFamily => ({
+const requests = (name: MetricName, points: readonly Point<DurationHistogram>[]): MetricFamily => ({
   name,
   kind: 'histogram',
   points,

@@ -1,4 +1,5 @@
 import type { DurationHistogram } from './histogram.ts';
+import type { MetricName } from './metric-table.ts';
 
 /** What tells the series of a metric apart. */
 export type Labels = Readonly<Record<string, string | number | boolean>>;
@@ -11,8 +12,8 @@ export interface Point<T> {
 /** One metric and all of its series; counts since the start. */
 export type MetricFamily =
   | {
-      readonly name: string;
+      readonly name: MetricName;
       readonly kind: 'histogram';
       readonly points: readonly Point<DurationHistogram>[];
     }
-  | { readonly name: string; readonly kind: 'counter'; readonly points: readonly Point<number>[] };
+  | { readonly name: MetricName; readonly kind: 'counter'; readonly points: readonly Point<number>[] };

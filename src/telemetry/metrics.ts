@@ -1,4 +1,8 @@
+import type { RequestListener } from 'node:http';
 import { hostname } from 'node:os';
+import type { Meter } from '@opentelemetry/api';
+import type { MetricReader } from '@opentelemetry/sdk-metrics';
+import type { MetricReaderConfig } from '../config/types.ts';
 import type { CorrelatorStats } from '../correlate/correlator.ts';
 import type { ExporterStats } from '../exporter/exporter.ts';
 import type { ProcessorStats } from '../processor/processor.ts';
@@ -6,9 +10,20 @@ import type { Losses } from '../receiver/ebpf.ts';
 import type { IntakeStats } from '../receiver/otlp/intake.ts';
 import { VERSION } from '../version.ts';
 import { type BalanceSources, measureBalance } from './balance-metrics.ts';
+import type { Buckets } from './histogram.ts';
+import { instrument } from './instrument.ts';
+import type { MetricFamily } from './metric-family.ts';
+import { createMetricProducer, type MetricsSdk } from './metric-producer.ts';
+import { createPrometheusReader } from './prometheus.ts';
 
-/** Where hopspan's own figures come from; read when they are collected. */
+const US_PER_S = 1e6;
+
+/** Where hopspan's figures come from; read when they are collected. */
 export interface MetricSources extends BalanceSources {
+  /** What was summed up of hops. */
+  hops(): readonly MetricFamily[];
+  /** Records that came from the kernel. */
+  records(): number;
   lost(): readonly Losses[];
   correlated(): readonly Readonly<CorrelatorStats>[];
   /** Receivers of applications' spans. */
@@ -17,19 +32,30 @@ export interface MetricSources extends BalanceSources {
   exported(): readonly ExporterStats[];
 }
 
+export interface MetricOptions {
+  readonly readers: readonly MetricReaderConfig[];
+  /** Of durations that go out over OTLP; Prometheus' text format has explicit ones only. */
+  readonly buckets: Buckets;
+  /** Takes the page of a Prometheus reader. */
+  serve(reader: Extract<MetricReaderConfig, { kind: 'prometheus' }>, page: RequestListener): void;
+}
+
 /**
- * Sends hopspan's own metrics by the OpenTelemetry SDK, to where the OTEL_EXPORTER_OTLP_* variables say, as the
- * service `hopspan`. The SDK is loaded only here: it is the largest part of the process, and most runs do without.
+ * Gives hopspan's metrics to the OpenTelemetry SDK's readers, as the service `hopspan`: over OTLP to where the
+ * OTEL_EXPORTER_OTLP_* variables say, and to Prometheus. The SDK is loaded only here: it is the largest part of the
+ * process, and most runs do without.
  * @returns a function that sends the last figures and ends.
  */
-export async function startMetrics(sources: MetricSources): Promise<() => Promise<void>> {
-  const [{ NodeSDK, resources }, { PeriodicExportingMetricReader }, { OTLPMetricExporter }, { metrics }] =
-    await Promise.all([
-      import('@opentelemetry/sdk-node'),
-      import('@opentelemetry/sdk-metrics'),
-      import('@opentelemetry/exporter-metrics-otlp-grpc'),
-      import('@opentelemetry/api'),
-    ]);
+export async function startMetrics(
+  sources: MetricSources,
+  options: MetricOptions,
+): Promise<() => Promise<void>> {
+  const [{ NodeSDK, resources }, sdkMetrics, { metrics }] = await Promise.all([
+    import('@opentelemetry/sdk-node'),
+    import('@opentelemetry/sdk-metrics'),
+    import('@opentelemetry/api'),
+  ]);
+  const startMs = Date.now();
   const sdk = new NodeSDK({
     serviceName: 'hopspan',
     autoDetectResources: false,
@@ -40,63 +66,77 @@ export async function startMetrics(sources: MetricSources): Promise<() => Promis
     }),
     spanProcessors: [],
     logRecordProcessors: [],
-    metricReaders: [new PeriodicExportingMetricReader({ exporter: new OTLPMetricExporter() })],
+    metricReaders: await Promise.all(options.readers.map((reader) => createReader(reader))),
   });
   sdk.start();
   const meter = metrics.getMeter('hopspan', VERSION);
   measureBalance(meter, sources);
-  meter
-    .createObservableCounter('hopspan.records.lost', {
-      unit: '{record}',
-      description: 'Records lost or not believed in the kernel, by reason; zero in a healthy run.',
-    })
-    .addCallback((result) => {
-      for (const counters of sources.lost()) {
-        for (const [reason, count] of Object.entries(counters)) result.observe(count, { reason });
-      }
+  measurePipeline(meter, sources);
+  measureProcess(meter);
+  return () => sdk.shutdown().catch(() => {}); // nobody at the endpoint: the figures are lost, nothing else
+
+  async function createReader(reader: MetricReaderConfig): Promise<MetricReader> {
+    if (reader.kind === 'otlp') return createOtlpReader(sdkMetrics);
+    const producer = createMetricProducer(sdkMetrics, sources.hops, 'explicit', startMs);
+    const { reader: prometheus, page } = await createPrometheusReader(producer);
+    options.serve(reader, page);
+    return prometheus;
+  }
+
+  async function createOtlpReader(loaded: MetricsSdk): Promise<MetricReader> {
+    const { OTLPMetricExporter } = await import('@opentelemetry/exporter-metrics-otlp-grpc');
+    const producer = createMetricProducer(loaded, sources.hops, options.buckets, startMs);
+    return new loaded.PeriodicExportingMetricReader({
+      exporter: new OTLPMetricExporter(),
+      metricProducers: [producer],
     });
-  const hops = { unit: '{hop}', description: 'Hops, and those among them that evidence could not settle.' };
-  meter.createObservableCounter('hopspan.hops', hops).addCallback((result) => {
+  }
+}
+
+function measurePipeline(meter: Meter, sources: MetricSources): void {
+  meter
+    .createObservableCounter(...instrument('hopspan.records'))
+    .addCallback((result) => result.observe(sources.records()));
+  meter.createObservableCounter(...instrument('hopspan.records.lost')).addCallback((result) => {
+    for (const counters of sources.lost()) {
+      for (const [reason, count] of Object.entries(counters)) result.observe(count, { reason });
+    }
+  });
+  meter.createObservableCounter(...instrument('hopspan.hops')).addCallback((result) => {
     for (const stats of sources.correlated()) {
       for (const [kind, count] of Object.entries(stats)) result.observe(count, { kind });
     }
   });
-  meter
-    .createObservableCounter('hopspan.receiver.spans', {
-      unit: '{span}',
-      description:
-        "Applications' spans by receiver and what became of them; senders come again with refused ones.",
-    })
-    .addCallback((result) => {
-      for (const { name, stats } of sources.received()) {
-        for (const [state, count] of Object.entries(stats)) result.observe(count, { receiver: name, state });
-      }
-    });
-  const processed = { unit: '{item}', description: 'What processors did: see the page of processors.' };
-  meter.createObservableCounter('hopspan.processor.items', processed).addCallback((result) => {
+  meter.createObservableCounter(...instrument('hopspan.receiver.spans')).addCallback((result) => {
+    for (const { name, stats } of sources.received()) {
+      for (const [state, count] of Object.entries(stats)) result.observe(count, { receiver: name, state });
+    }
+  });
+  meter.createObservableCounter(...instrument('hopspan.processor.items')).addCallback((result) => {
     for (const { pipeline, name, stats } of sources.processed()) {
       for (const [decision, count] of Object.entries(stats))
         result.observe(count, { pipeline, processor: name, decision });
     }
   });
+  meter.createObservableCounter(...instrument('hopspan.exporter.spans')).addCallback((result) => {
+    for (const { name, exported, dropped } of sources.exported()) {
+      result.observe(exported, { exporter: name, state: 'exported' });
+      result.observe(dropped, { exporter: name, state: 'dropped' });
+    }
+  });
+  meter.createObservableGauge(...instrument('hopspan.exporter.queue')).addCallback((result) => {
+    for (const { name, waiting } of sources.exported()) result.observe(waiting, { exporter: name });
+  });
+}
+
+/** What hopspan itself costs (semantic conventions, process metrics). */
+function measureProcess(meter: Meter): void {
+  meter.createObservableCounter(...instrument('process.cpu.time')).addCallback((result) => {
+    const { user, system } = process.cpuUsage();
+    result.observe(user / US_PER_S, { 'cpu.mode': 'user' });
+    result.observe(system / US_PER_S, { 'cpu.mode': 'system' });
+  });
   meter
-    .createObservableCounter('hopspan.exporter.spans', {
-      unit: '{span}',
-      description: 'Spans by exporter and what became of them.',
-    })
-    .addCallback((result) => {
-      for (const { name, exported, dropped } of sources.exported()) {
-        result.observe(exported, { exporter: name, state: 'exported' });
-        result.observe(dropped, { exporter: name, state: 'dropped' });
-      }
-    });
-  meter
-    .createObservableGauge('hopspan.exporter.queue', {
-      unit: '{span}',
-      description: 'Spans waiting to be sent.',
-    })
-    .addCallback((result) => {
-      for (const { name, waiting } of sources.exported()) result.observe(waiting, { exporter: name });
-    });
-  return () => sdk.shutdown().catch(() => {}); // nobody at the endpoint: the figures are lost, nothing else
+    .createObservableUpDownCounter(...instrument('process.memory.usage'))
+    .addCallback((result) => result.observe(process.memoryUsage.rss()));
 }

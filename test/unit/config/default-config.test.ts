@@ -18,7 +18,12 @@ test('without variables: the known proxies, to the console', () => {
   assert.deepEqual(config.pipelines, [
     { name: 'traces', receivers: ['ebpf'], processors: [], exporters: ['console'] },
   ]);
-  assert.deepEqual(config.telemetry, { logLevel: 'info', metricsLevel: 'none' });
+  assert.deepEqual(config.telemetry, {
+    logLevel: 'info',
+    metricsLevel: 'none',
+    metricReaders: [],
+    metricBuckets: 'explicit',
+  });
 });
 
 const CHOICES: readonly [NodeJS.ProcessEnv, readonly string[]][] = [

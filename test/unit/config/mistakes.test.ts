@@ -29,9 +29,9 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
     '1:1: found nothing for service, expected a mapping with pipelines',
   ],
   [
-    yaml({ more: 'exporter:\nextensions: {}' }),
-    '4:1: found the key "exporter" in the file, expected receivers, exporters, service or processors; did you mean "exporters"?',
-    '5:1: found the key "extensions" in the file, expected receivers, exporters, service or processors',
+    yaml({ more: 'exporter:\nextension: {}' }),
+    '4:1: found the key "exporter" in the file, expected receivers, exporters, service, processors or extensions; did you mean "exporters"?',
+    '5:1: found the key "extension" in the file, expected receivers, exporters, service, processors or extensions; did you mean "extensions"?',
   ],
   // YAML itself
   [
@@ -267,7 +267,7 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
   [
     yaml({ service: '{pipeline: {}}' }),
     '3:1: found nothing for service.pipelines, expected a mapping with traces',
-    '3:11: found the key "pipeline" in service, expected pipelines or telemetry; did you mean "pipelines"?',
+    '3:11: found the key "pipeline" in service, expected pipelines, telemetry or extensions; did you mean "pipelines"?',
   ],
   [pipelines('{}'), '3:11: found no pipeline in service.pipelines, expected traces or traces/NAME'],
   [

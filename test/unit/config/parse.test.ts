@@ -68,7 +68,7 @@ test('the documented shape, every default filled in', () => {
     pipelines: [
       { name: 'traces', receivers: ['ebpf'], processors: [], exporters: ['otlp', 'console', 'file'] },
     ],
-    telemetry: { logLevel: 'info', metricsLevel: 'none' },
+    telemetry: { logLevel: 'info', metricsLevel: 'none', metricReaders: [], metricBuckets: 'explicit' },
     resourceAttributes: {},
     propagators: ['tracecontext'],
   });
@@ -383,5 +383,10 @@ test('anchors, CRLF, a byte order mark and comments are read', () => {
     config.exporters.map((one) => one.type === 'otlp' && one.tls.caFile),
     ['a', 'a'],
   );
-  assert.deepEqual(config.telemetry, { logLevel: 'warn', metricsLevel: 'normal' });
+  assert.deepEqual(config.telemetry, {
+    logLevel: 'warn',
+    metricsLevel: 'normal',
+    metricReaders: [{ kind: 'otlp' }],
+    metricBuckets: 'explicit',
+  });
 });

@@ -43,7 +43,7 @@ function config(parts: Partial<Config>): Config {
   return {
     ...{ receivers: [receiver('ebpf')], otlpReceivers: [], processors: [], exporters: [], pipelines: [] },
     ...{
-      telemetry: { logLevel: 'info', metricsLevel: 'none' },
+      telemetry: { logLevel: 'info', metricsLevel: 'none', metricReaders: [], metricBuckets: 'explicit' },
       resourceAttributes: {},
       propagators: [],
       ...parts,

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { type BalanceWindow, createBalance } from '../../../src/balance/balance.ts';
 import { SIDE_FLAGS } from '../../../src/records.gen.ts';
+import { createHopMetrics } from '../../../src/telemetry/hop-metrics.ts';
 import { startMetrics } from '../../../src/telemetry/metrics.ts';
 import { makeProxy } from '../../harness/kernel-records.ts';
 import { downstreamRecord, hopOf, upstreamRecord } from '../../harness/side-record.ts';
@@ -54,7 +55,10 @@ describe("hopspan's own metrics", () => {
     };
     const balance = createBalance((window) => record(window));
     let record: (window: BalanceWindow) => void = () => {};
-    const end = await startMetrics({
+    const hopMetrics = createHopMetrics();
+    const sources = {
+      hops: hopMetrics.families,
+      records: () => 12,
       lost: () => [counters],
       correlated: () => [{ hops: 7, contradictions: 0, ambiguous: 1 }],
       received: () => [{ name: 'otlp/apps', stats: { accepted: 5, refused: 2, rejected: 1 } }],
@@ -62,21 +66,30 @@ describe("hopspan's own metrics", () => {
         { pipeline: 'traces', name: 'hop_parent', stats: { moved: 4, undecided: 1, hurried: 0 } },
       ],
       balance,
-      onWindow: (tell) => {
+      onWindow: (tell: (window: BalanceWindow) => void) => {
         record = tell;
       },
       exported: () => [{ name: 'otlp', accepted: 9, exported: 8, dropped: 1, waiting: 0 }],
+    };
+    const end = await startMetrics(sources, {
+      readers: [{ kind: 'otlp' }],
+      buckets: 'explicit',
+      serve: () => assert.fail('no page'),
     });
     const proxy = makeProxy({ serviceName: 'edge' });
     const carried = { flags: SIDE_FLAGS.EXCHANGE, exchange: 1 };
     const hop = { downstream: downstreamRecord(carried), upstream: upstreamRecord(carried), proxy };
     balance.add(hopOf(hop));
+    hopMetrics.add(hopOf(hop));
     balance.flush();
     await end();
     sink.stop();
     const text = Buffer.concat(sink.received).toString('latin1');
     for (const word of [
       'hopspan.records.lost',
+      'hopspan.hop.duration',
+      'hopspan.outcomes',
+      'process.cpu.time',
       'ringFull',
       'hopspan.hops',
       'hopspan.exporter.spans',
