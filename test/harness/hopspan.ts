@@ -38,6 +38,8 @@ export interface RunningHopspan {
   readonly child: Child;
   /** What a second pipeline without processors exported; for `unprocessed` only. */
   unprocessed(): Promise<FileSpan[]>;
+  /** What a page says, by its path, and with which status. */
+  page(path: string): Promise<{ status: number; text: string }>;
   /** What was exported so far. */
   spans(): Promise<FileSpan[]>;
   /**
@@ -63,7 +65,16 @@ export interface HopspanOptions {
   readonly metrics?: 'none' | 'normal';
   /** Beside the pipeline with processors one without them, from the same probes. */
   readonly unprocessed?: boolean;
+  /** Serves `/metrics` for Prometheus, `/healthz` and `/readyz`. */
+  readonly pages?: boolean;
 }
+
+const PAGES = [
+  '  extensions: [health_check]',
+  '  telemetry:',
+  '    metrics:',
+  '      readers: [{ pull: { exporter: { prometheus: { port: 0 } } } }]',
+];
 
 /** Starts `hopspan run` and waits until it is ready. */
 export async function startHopspan(options: HopspanOptions = {}): Promise<RunningHopspan> {
@@ -90,19 +101,27 @@ export async function startHopspan(options: HopspanOptions = {}): Promise<Runnin
       ...(options.unprocessed ? [`  file/unprocessed: { path: ${unprocessed} }`] : []),
       ...Object.entries(exporters).map(([name, yaml]) => `  ${name}: ${yaml}`),
       'service:',
+      ...(options.pages ? PAGES : []),
       ...(options.metrics ? [`  telemetry: { metrics: { level: ${options.metrics} } }`] : []),
       '  pipelines:',
       `    traces: { receivers: [${names(['ebpf'], receivers)}], processors: [${names([], processors)}], exporters: [${names(['file'], exporters)}] }`,
       ...(options.unprocessed
         ? ['    traces/unprocessed: { receivers: [ebpf], exporters: [file/unprocessed] }']
         : []),
+      ...(options.pages ? ['extensions: { health_check: { endpoint: "127.0.0.1:0" } }'] : []),
     ].join('\n'),
   );
   const command = [...(options.launcher ?? []), process.execPath, MAIN, 'run', '--config', config];
   const child = await startChild(command[0] ?? '', command.slice(1));
   await child.line(/ready/, READY_MS);
+  const pages = options.pages ? await child.line(/answering/, READY_MS) : '';
   return {
     child,
+    async page(path) {
+      const url = pages.match(/http:[^,\s]+/g)?.find((each) => each.endsWith(path));
+      const response = await fetch(url ?? '');
+      return { status: response.status, text: await response.text() };
+    },
     spans: () => readSpans(path, true),
     unprocessed: () => readSpans(unprocessed, true),
     async finish(expected) {
