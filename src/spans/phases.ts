@@ -38,8 +38,18 @@ const earliestOf = (...times: number[]): number => {
   return known.length === 0 ? 0 : Math.min(...known);
 };
 
+/** Of the hop that was asked for last: metrics ask just before the spans do. */
+let latest: { readonly hop: Hop; readonly times: HopTimes } | undefined;
+
 /** When each part of a hop began and ended; children lie within their parents. */
 export function timesOf(hop: Hop): HopTimes {
+  if (latest?.hop === hop) return latest.times;
+  const times = computeTimes(hop);
+  latest = { hop, times };
+  return times;
+}
+
+function computeTimes(hop: Hop): HopTimes {
   const { downstream: d, upstream: u } = hop;
   const whole = hop.kind === 'connection' ? connectionInterval(hop) : exchangeInterval(hop);
   const upstream = u && (d ? clamp(upstreamInterval(hop, u, whole), whole) : whole);

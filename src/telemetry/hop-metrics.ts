@@ -15,6 +15,7 @@ export const MAX_LISTENERS = 64;
 export const MAX_PATHS = 200;
 
 const AF_INET = 2;
+const NO_SIDES: readonly Side[] = [];
 /** Of a hop without an upstream that is known. */
 const NO_UPSTREAM = 0;
 
@@ -170,9 +171,11 @@ export function createHopMetrics(buckets: Buckets = 'explicit'): HopMetrics {
       }
     }
     if (u && times.upstream) countUpstream(hop, path, u, outcome, times.upstream);
-    for (const side of [...(hop.tries ?? []), ...(hop.mirrors ?? [])]) {
-      const interval = furtherInterval(side, times.hop);
-      countUpstream(hop, pathOf(listener, side), side, upstreamOutcome(side), interval);
+    for (const sides of [hop.tries, hop.mirrors]) {
+      for (const side of sides ?? NO_SIDES) {
+        const interval = furtherInterval(side, times.hop);
+        countUpstream(hop, pathOf(listener, side), side, upstreamOutcome(side), interval);
+      }
     }
     for (const side of hop.attempts) {
       const interval = attemptInterval(side, times.hop);
@@ -268,6 +271,7 @@ function addressKey(side: Side): number | string {
     const { address, port } = remoteEndpoint(side);
     return `${address} ${port}`;
   }
-  const [a = 0, b = 0, c = 0, d = 0] = remoteAddr;
-  return (((a * 256 + b) * 256 + c) * 256 + d) * 65_536 + remotePort;
+  let key = 0;
+  for (let i = 0; i < 4; i++) key = key * 256 + (remoteAddr[i] ?? 0);
+  return key * 65_536 + remotePort;
 }
