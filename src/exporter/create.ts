@@ -1,7 +1,7 @@
 import type { ExporterConfig } from '../config/types.ts';
 import type { PipelineSpan } from '../spans/foreign-span.ts';
 import { type ConsoleStream, createConsoleExporter } from './console/console-exporter.ts';
-import type { Exporter } from './exporter.ts';
+import type { Exporter, OnSent } from './exporter.ts';
 import { createFileExporter } from './file/file-exporter.ts';
 import type { ExporterLog } from './log.ts';
 import { createOtlpExporter } from './otlp/otlp-exporter.ts';
@@ -11,6 +11,7 @@ export interface ExporterDeps {
   readonly stdout: ConsoleStream;
   /** Sees every batch that goes to an exporter. */
   readonly observe?: (spans: readonly PipelineSpan[]) => void;
+  readonly onSent?: OnSent | undefined;
 }
 
 /** Makes the exporter that a configuration names; nothing is opened before its `start`. */
@@ -30,10 +31,10 @@ export function createExporter(config: ExporterConfig, deps: ExporterDeps): Expo
   };
 }
 
-function create(config: ExporterConfig, { log, stdout }: ExporterDeps): Exporter {
+function create(config: ExporterConfig, { log, stdout, onSent }: ExporterDeps): Exporter {
   switch (config.type) {
     case 'otlp':
-      return createOtlpExporter(config.name, config, { log });
+      return createOtlpExporter(config.name, config, { log, onSent });
     case 'console':
       return createConsoleExporter(config.name, config, { log, stream: stdout });
     case 'file':

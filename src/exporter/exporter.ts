@@ -12,6 +12,9 @@ export interface ExporterStats {
   readonly stored?: number;
 }
 
+/** Is told how many milliseconds a request of an exporter took, whatever became of it. */
+export type OnSent = (exporter: string, durationMs: number) => void;
+
 /** The end of a pipeline. `start` fails loudly; `shutdown` may be called twice. */
 export interface Exporter {
   /** Takes what can fail early (open the file, make the client); rejects with a `HopspanError`. */

@@ -12,6 +12,7 @@ import { createHopMetrics } from '../telemetry/hop-metrics.ts';
 import { createHttpPages } from '../telemetry/http-server.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { startMetrics } from '../telemetry/metrics.ts';
+import { createSendMetrics } from '../telemetry/send-metrics.ts';
 import { createLossWarnings, LOOK_EVERY_MS } from './losses.ts';
 import { createPipelines } from './pipelines.ts';
 import type { HopObserver } from './traces.ts';
@@ -51,7 +52,9 @@ export function createService(config: Config, deps: ServiceDeps): Service {
   const { telemetry, healthCheck } = config;
   const measured = telemetry.metricReaders.length > 0;
   const hopMetrics = measured ? createHopMetrics(telemetry.metricBuckets) : undefined;
-  const pipelines = createPipelines(config, { ...deps, hops: both(balance, hopMetrics) });
+  const sends = measured ? createSendMetrics(telemetry.metricBuckets) : undefined;
+  const observers = { hops: both(balance, hopMetrics), onSent: sends?.onSent };
+  const pipelines = createPipelines(config, { ...deps, ...observers });
   let records = 0;
   const receivers = config.receivers.map((receiver) => {
     const input = pipelines.inputOf(receiver.name);
@@ -80,9 +83,9 @@ export function createService(config: Config, deps: ServiceDeps): Service {
   }
 
   async function measure(): Promise<(() => Promise<void>) | undefined> {
-    if (!hopMetrics) return undefined;
+    if (!hopMetrics || !sends) return undefined;
     const sources = {
-      hops: hopMetrics.families,
+      families: () => [...hopMetrics.families(), ...sends.families()],
       records: () => records,
       lost: () => (state === 'idle' ? [] : receivers.map((receiver) => receiver.counters())),
       correlated: pipelines.correlatorStats,

@@ -20,8 +20,8 @@ const US_PER_S = 1e6;
 
 /** Where hopspan's figures come from; read when they are collected. */
 export interface MetricSources extends BalanceSources {
-  /** What was summed up of hops. */
-  hops(): readonly MetricFamily[];
+  /** What hopspan has summed up itself. */
+  families(): readonly MetricFamily[];
   /** Records that came from the kernel. */
   records(): number;
   lost(): readonly Losses[];
@@ -77,7 +77,7 @@ export async function startMetrics(
 
   async function createReader(reader: MetricReaderConfig): Promise<MetricReader> {
     if (reader.kind === 'otlp') return createOtlpReader(sdkMetrics);
-    const producer = createMetricProducer(sdkMetrics, sources.hops, 'explicit', startMs);
+    const producer = createMetricProducer(sdkMetrics, sources.families, 'explicit', startMs);
     const { reader: prometheus, page } = await createPrometheusReader(producer);
     options.serve(reader, page);
     return prometheus;
@@ -85,7 +85,7 @@ export async function startMetrics(
 
   async function createOtlpReader(loaded: MetricsSdk): Promise<MetricReader> {
     const { OTLPMetricExporter } = await import('@opentelemetry/exporter-metrics-otlp-grpc');
-    const producer = createMetricProducer(loaded, sources.hops, options.buckets, startMs);
+    const producer = createMetricProducer(loaded, sources.families, options.buckets, startMs);
     return new loaded.PeriodicExportingMetricReader({
       exporter: new OTLPMetricExporter(),
       metricProducers: [producer],

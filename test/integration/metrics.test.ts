@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
+import { status } from '@grpc/grpc-js';
 import { METRICS, type MetricName, prometheusName } from '../../src/telemetry/metric-table.ts';
 import { type RunningHopspan, startHopspan } from '../harness/hopspan.ts';
 import { startHttpBackend } from '../harness/http-backend.ts';
 import { runHttpClient } from '../harness/http-client.ts';
+import { startHttp2Backend } from '../harness/http2-backend.ts';
+import { runHttp2Client } from '../harness/http2-client.ts';
+import { startOtlpSink } from '../harness/otlp-sink.ts';
 import { stopLeftovers, until } from '../harness/process.ts';
 import { parseMetrics, type Sample, sumBy } from '../harness/metrics-page.ts';
-import { startEnvoy } from '../harness/proxies.ts';
+import { http2Cluster, startEnvoy } from '../harness/proxies.ts';
 import { runClient, startBackend } from '../harness/traffic.ts';
 
 after(stopLeftovers);
@@ -116,6 +120,54 @@ describe('metrics for Prometheus', () => {
     assert.ok(forwarded <= measured - of('_sum'), 'the delay stands in no other phase');
     assert.deepEqual(namesOutOfTable(samples), []);
   });
+});
+
+it('requests whose caller is not sampled have no spans, and are counted', async () => {
+  const backend = await startHttpBackend();
+  const sink = await startOtlpSink();
+  const proxy = await startEnvoy({ listeners: [{ upstreamPort: backend.port }], http: {} });
+  const exporters = { otlp: `{ endpoint: "http://127.0.0.1:${sink.port}" }` };
+  const hopspan = await startHopspan({ targets: [`listen_port: ${proxy.port}`], pages: true, exporters });
+  for (let i = 0; i < 12; i++) {
+    const sampled = i < 4 ? '01' : '00';
+    const traceparent = `00-${String(i + 1).padStart(32, '0')}-${String(i + 1).padStart(16, '0')}-${sampled}`;
+    await (await fetch(`http://127.0.0.1:${proxy.port}/${i}`, { headers: { traceparent } })).text();
+  }
+  const samples = await metricsOf(hopspan, 12);
+  assert.deepEqual(sumBy(samples, 'http_server_request_duration_seconds_count', []), { '': 12 });
+  const sends = await until('requests to the sink in /metrics', async () => {
+    const now = parseMetrics((await hopspan.page('/metrics')).text);
+    return sumBy(now, 'hopspan_exporter_send_duration_seconds_count', ['exporter']).otlp;
+  });
+  assert.ok(sends >= 1);
+  await proxy.stop();
+  const requests = (await hopspan.finish()).filter(({ attributes }) => attributes['url.path']);
+  assert.equal(requests.length, 4);
+  await backend.stop();
+  await sink.stop();
+});
+
+it('gRPC through Envoy: calls by method and status', async () => {
+  const backend = await startHttp2Backend();
+  const cluster = http2Cluster([backend.port]);
+  const listeners = [{ upstreamPort: backend.port }];
+  const proxy = await startEnvoy({ listeners, concurrency: 2, http: {}, cluster });
+  const hopspan = await startHopspan({ targets: [`listen_port: ${proxy.port}`], pages: true });
+  const load = { connections: 4, streams: 10, requests: 100, grpc: true, traceparent: true };
+  const sent = await runHttp2Client({ port: proxy.port, ...load });
+  const samples = await metricsOf(hopspan, sent.length);
+  await proxy.stop();
+  await hopspan.finish();
+  await backend.stop();
+  for (const side of ['server', 'client']) {
+    const byStatus = sumBy(samples, `rpc_${side}_call_duration_seconds_count`, ['rpc_status_code']);
+    assert.deepEqual(
+      byStatus,
+      countBy(backend.arrivals, ({ statusCode }) => String(status[statusCode])),
+    );
+  }
+  assert.deepEqual(sumBy(samples, 'http_server_request_duration_seconds_count', []), {});
+  assert.deepEqual(namesOutOfTable(samples), []);
 });
 
 it('/healthz and /readyz say that all is well, other pages do not exist', async () => {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { PipelineSpan } from '../../spans/foreign-span.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { Counts, MAX_WAITING_BYTES, spanCount } from '../counts.ts';
-import type { Exporter, ExporterStats } from '../exporter.ts';
+import type { Exporter, ExporterStats, OnSent } from '../exporter.ts';
 import type { ExporterLog } from '../log.ts';
 import { Trouble } from '../trouble.ts';
 import { Backoff } from './backoff.ts';
@@ -25,6 +25,7 @@ const LAST_WRITES_MS = 500;
 
 export interface OtlpExporterDeps {
   readonly log: ExporterLog;
+  readonly onSent?: OnSent | undefined;
   readonly clock?: Clock;
   /** Numbers in [0, 1), for the back-off's jitter. */
   readonly random?: () => number;
@@ -46,6 +47,7 @@ class OtlpExporter implements Exporter {
   readonly #drops: Trouble;
   readonly #disk: Trouble;
   #client: OtlpClient | undefined;
+  readonly #onSent: OnSent | undefined;
   #inFlight = 0;
   /** Since when the endpoint has taken nothing; then only one request at a time tries it. */
   #downSinceMs: number | undefined;
@@ -61,6 +63,7 @@ class OtlpExporter implements Exporter {
     this.#name = name;
     this.#options = options;
     this.#log = deps.log;
+    this.#onSent = deps.onSent;
     this.#clock = deps.clock ?? systemClock;
     this.#connect = deps.connect ?? createOtlpClient;
     this.#backoff = new Backoff(options.retry, deps.random ?? Math.random);
@@ -175,8 +178,10 @@ class OtlpExporter implements Exporter {
       this.#lostConnection = false;
     }
     this.#inFlight++;
+    const sentMs = this.#clock.now();
     client.send(batch).then((result) => {
       this.#inFlight--;
+      this.#onSent?.(this.#name, this.#clock.now() - sentMs);
       if (this.#phase === 'closed') return;
       this.#settle(batch, result);
       this.#pump();

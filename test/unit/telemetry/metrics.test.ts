@@ -57,7 +57,7 @@ describe("hopspan's own metrics", () => {
     let record: (window: BalanceWindow) => void = () => {};
     const hopMetrics = createHopMetrics();
     const sources = {
-      hops: hopMetrics.families,
+      families: hopMetrics.families,
       records: () => 12,
       lost: () => [counters],
       correlated: () => [{ hops: 7, contradictions: 0, ambiguous: 1 }],
