@@ -1,6 +1,6 @@
 import { parseHttpEndpoint } from '../exporter/otlp/endpoint.ts';
 import { DEFAULT_DISK_BYTES, DEFAULT_HTTP_ENDPOINT, DEFAULT_OTLP_OPTIONS } from '../exporter/otlp/options.ts';
-import type { OtlpEnv } from './otel-env.ts';
+import type { OtlpEnv, readMetricEnv } from './otel-env.ts';
 import { resolveEndpoint } from './otlp-rules.ts';
 import type {
   ParsedConsole,
@@ -127,17 +127,16 @@ export function buildFile(name: string, parsed: ParsedFile): FileExporterConfig 
   return { type: 'file', name, path: parsed.path };
 }
 
-/** @param metricBuckets as the variables say */
 export function buildTelemetry(
   { logs, metrics }: ParsedTelemetry,
-  metricBuckets: TelemetryConfig['metricBuckets'],
+  env: ReturnType<typeof readMetricEnv>,
 ): TelemetryConfig {
   const metricsLevel = metrics.level ?? (metrics.readers ? 'normal' : 'none');
   const readers = metrics.readers?.map(({ pull }): MetricReaderConfig => {
     return pull ? { kind: 'prometheus', listen: pull.exporter.prometheus } : { kind: 'otlp' };
   });
   return {
-    ...{ logLevel: logs.level, metricsLevel, metricBuckets },
+    ...{ logLevel: logs.level, metricsLevel, ...env },
     metricReaders: metricsLevel === 'none' ? [] : (readers ?? [{ kind: 'otlp' }]),
   };
 }

@@ -4,7 +4,7 @@ import type { Check } from './check.ts';
 import { configInvalid, type Remark, remarkLines } from './mistakes.ts';
 import {
   chooseExporters,
-  readMetricBuckets,
+  readMetricEnv,
   readOtlpEnv,
   readPropagators,
   readResourceEnv,
@@ -35,7 +35,7 @@ export function defaultConfig(env: NodeJS.ProcessEnv, targets?: readonly Target[
   else if (!chosen.includes('otlp')) warnings.push(...ignoredVariables(env));
 
   const propagators = readPropagators(env, mistakes);
-  const metricBuckets = readMetricBuckets(env, mistakes);
+  const metricEnv = readMetricEnv(env, mistakes);
   const lines = new LineCounter();
   if (mistakes.length > 0) throw configInvalid(remarkLines(mistakes, '', lines));
   const ebpf = buildEbpf('ebpf', RECEIVERS.ebpf.parse({}), resource.serviceName);
@@ -46,7 +46,7 @@ export function defaultConfig(env: NodeJS.ProcessEnv, targets?: readonly Target[
     processors: [],
     exporters,
     pipelines: [{ name: 'traces', receivers: ['ebpf'], processors: [], exporters: chosen }],
-    telemetry: buildTelemetry(TELEMETRY.parse({}), metricBuckets),
+    telemetry: buildTelemetry(TELEMETRY.parse({}), metricEnv),
     resourceAttributes: resource.attributes,
     propagators,
   };

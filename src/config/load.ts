@@ -16,13 +16,7 @@ import { checkMapping, componentType, readComponents } from './components.ts';
 import { readDocument } from './document.ts';
 import { checkReaders, readHealthCheck } from './extensions.ts';
 import { configInvalid, remarkLines } from './mistakes.ts';
-import {
-  type OtlpEnv,
-  readMetricBuckets,
-  readOtlpEnv,
-  readPropagators,
-  readResourceEnv,
-} from './otel-env.ts';
+import { type OtlpEnv, readMetricEnv, readOtlpEnv, readPropagators, readResourceEnv } from './otel-env.ts';
 import { checkOtlp, checkOtlpReceiver, checkRoundTrip } from './otlp-checks.ts';
 import { readPipelines } from './pipelines.ts';
 import { EXPORTERS, PROCESSORS, RECEIVERS, TELEMETRY } from './schema.ts';
@@ -75,7 +69,7 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
   };
   const resource = readResourceEnv(env, check.mistakes);
   const propagators = readPropagators(env, check.mistakes);
-  const metricBuckets = readMetricBuckets(env, check.mistakes);
+  const metricEnv = readMetricEnv(env, check.mistakes);
   const ofRecords = receivers.filter((receiver) => receiver.type === 'ebpf');
   const ofSpans = receivers.filter((receiver) => receiver.type === 'otlp');
   const otlpReceivers = ofSpans.map(({ name, parsed }) => buildOtlpReceiver(name, parsed));
@@ -93,7 +87,7 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
     processors: builtProcessors.filter((processor) => used('processors', processor)),
     exporters: builtExporters.filter((exporter) => used('exporters', exporter)),
     pipelines,
-    telemetry: buildTelemetry(telemetry, metricBuckets),
+    telemetry: buildTelemetry(telemetry, metricEnv),
     ...(healthCheck ? { healthCheck: buildHealthCheck(healthCheck) } : {}),
     resourceAttributes: resource.attributes,
     propagators,

@@ -9,6 +9,7 @@ import {
 } from './otlp-rules.ts';
 import { applyRule, oneOfRule, type Rule } from './rules.ts';
 import { SERVICE_NAME_RULE } from './target-rules.ts';
+import type { TelemetryConfig } from './types.ts';
 
 /**
  * What OTEL_EXPORTER_OTLP_* say (OpenTelemetry specification, "OTLP Exporter Configuration Options"); the
@@ -175,16 +176,39 @@ export function readPropagators(env: NodeJS.ProcessEnv, mistakes: Remark[]): Pro
   return [...new Set(known)];
 }
 
+const DEFAULT_METRIC_INTERVAL_MS = 60_000;
 const AGGREGATION = 'OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION';
 
+/** What the variables say of metrics. */
+export function readMetricEnv(
+  env: NodeJS.ProcessEnv,
+  mistakes: Remark[],
+): Pick<TelemetryConfig, 'metricBuckets' | 'metricIntervalMs'> {
+  return {
+    metricBuckets: readMetricBuckets(env, mistakes),
+    metricIntervalMs: readMetricInterval(env, mistakes),
+  };
+}
+
 /** How durations are summed up for OTLP (OpenTelemetry specification, metrics exporter, OTLP). */
-export function readMetricBuckets(env: NodeJS.ProcessEnv, mistakes: Remark[]): 'explicit' | 'exponential' {
+function readMetricBuckets(env: NodeJS.ProcessEnv, mistakes: Remark[]): 'explicit' | 'exponential' {
   const text = variable(env, AGGREGATION);
   const rule = oneOfRule('explicit_bucket_histogram', 'base2_exponential_bucket_histogram');
   const aggregation = rule.parse(text?.toLowerCase());
   if (text !== undefined && !aggregation)
     mistakes.push({ text: `${AGGREGATION}: found ${found(text)}, expected ${rule.expected}` });
   return aggregation === 'base2_exponential_bucket_histogram' ? 'exponential' : 'explicit';
+}
+
+/** Milliseconds between two exports of metrics (OpenTelemetry specification, periodic exporting MetricReader). */
+function readMetricInterval(env: NodeJS.ProcessEnv, mistakes: Remark[]): number {
+  const name = 'OTEL_METRIC_EXPORT_INTERVAL';
+  const text = variable(env, name);
+  if (text === undefined) return DEFAULT_METRIC_INTERVAL_MS;
+  const ms = TIMEOUT_RULE.parse(text);
+  if (ms === undefined)
+    mistakes.push({ text: `${name}: found ${found(text)}, expected ${TIMEOUT_RULE.expected}` });
+  return ms ?? DEFAULT_METRIC_INTERVAL_MS;
 }
 
 export type EnvExporter = 'otlp' | 'console';

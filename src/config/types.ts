@@ -166,6 +166,8 @@ export interface TelemetryConfig {
   readonly metricReaders: readonly MetricReaderConfig[];
   /** Of durations over OTLP. */
   readonly metricBuckets: 'explicit' | 'exponential';
+  /** Between two exports over OTLP. */
+  readonly metricIntervalMs: number;
 }
 
 /** `/healthz` and `/readyz`. */

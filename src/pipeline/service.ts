@@ -100,6 +100,7 @@ export function createService(config: Config, deps: ServiceDeps): Service {
     return startMetrics(sources, {
       readers: telemetry.metricReaders,
       buckets: telemetry.metricBuckets,
+      intervalMs: telemetry.metricIntervalMs,
       serve: ({ listen }, page) => pages.add(listen, '/metrics', page),
     });
   }

@@ -17,6 +17,8 @@ import { createMetricProducer, type MetricsSdk } from './metric-producer.ts';
 import { createPrometheusReader } from './prometheus.ts';
 
 const US_PER_S = 1e6;
+/** The specification's default. */
+const EXPORT_TIMEOUT_MS = 30_000;
 
 /** Where hopspan's figures come from; read when they are collected. */
 export interface MetricSources extends BalanceSources {
@@ -36,6 +38,8 @@ export interface MetricOptions {
   readonly readers: readonly MetricReaderConfig[];
   /** Of durations that go out over OTLP; Prometheus' text format has explicit ones only. */
   readonly buckets: Buckets;
+  /** Between two exports over OTLP. */
+  readonly intervalMs: number;
   /** Takes the page of a Prometheus reader. */
   serve(reader: Extract<MetricReaderConfig, { kind: 'prometheus' }>, page: RequestListener): void;
 }
@@ -89,6 +93,8 @@ export async function startMetrics(
     return new loaded.PeriodicExportingMetricReader({
       exporter: new OTLPMetricExporter(),
       metricProducers: [producer],
+      exportIntervalMillis: options.intervalMs,
+      exportTimeoutMillis: Math.min(options.intervalMs, EXPORT_TIMEOUT_MS),
     });
   }
 }

@@ -23,6 +23,7 @@ test('without variables: the known proxies, to the console', () => {
     metricsLevel: 'none',
     metricReaders: [],
     metricBuckets: 'explicit',
+    metricIntervalMs: 60_000,
   });
 });
 

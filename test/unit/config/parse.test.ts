@@ -68,7 +68,13 @@ test('the documented shape, every default filled in', () => {
     pipelines: [
       { name: 'traces', receivers: ['ebpf'], processors: [], exporters: ['otlp', 'console', 'file'] },
     ],
-    telemetry: { logLevel: 'info', metricsLevel: 'none', metricReaders: [], metricBuckets: 'explicit' },
+    telemetry: {
+      logLevel: 'info',
+      metricsLevel: 'none',
+      metricReaders: [],
+      metricBuckets: 'explicit',
+      metricIntervalMs: 60_000,
+    },
     resourceAttributes: {},
     propagators: ['tracecontext'],
   });
@@ -388,5 +394,6 @@ test('anchors, CRLF, a byte order mark and comments are read', () => {
     metricsLevel: 'normal',
     metricReaders: [{ kind: 'otlp' }],
     metricBuckets: 'explicit',
+    metricIntervalMs: 60_000,
   });
 });

@@ -43,7 +43,13 @@ function config(parts: Partial<Config>): Config {
   return {
     ...{ receivers: [receiver('ebpf')], otlpReceivers: [], processors: [], exporters: [], pipelines: [] },
     ...{
-      telemetry: { logLevel: 'info', metricsLevel: 'none', metricReaders: [], metricBuckets: 'explicit' },
+      telemetry: {
+        logLevel: 'info',
+        metricsLevel: 'none',
+        metricReaders: [],
+        metricBuckets: 'explicit',
+        metricIntervalMs: 60_000,
+      },
       resourceAttributes: {},
       propagators: [],
       ...parts,

@@ -74,6 +74,7 @@ describe("hopspan's own metrics", () => {
     const end = await startMetrics(sources, {
       readers: [{ kind: 'otlp' }],
       buckets: 'explicit',
+      intervalMs: 60_000,
       serve: () => assert.fail('no page'),
     });
     const proxy = makeProxy({ serviceName: 'edge' });
