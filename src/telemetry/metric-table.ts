@@ -144,7 +144,7 @@ export const METRICS = {
     kind: 'counter',
     unit: '{item}',
     by: ['pipeline', 'processor', 'decision'],
-    meaning: 'What processors did: see the page of processors.',
+    meaning: 'What processors did, see processors.md.',
   },
   'hopspan.exporter.spans': {
     kind: 'counter',
