@@ -36,8 +36,9 @@ function countBy<T>(items: readonly T[], keyOf: (item: T) => string): Record<str
 }
 
 describe('metrics for Prometheus', () => {
-  it('HTTP through Envoy: the counts of client and backend, before anything is dropped', async () => {
+  it('HTTP through Envoy: the counts of client and backend, before anything is dropped', async (t) => {
     const backend = await startHttpBackend();
+    t.after(() => backend.stop());
     const listeners = [{ upstreamPort: backend.port }, { upstreamPort: backend.port }];
     const proxy = await startEnvoy({ listeners, concurrency: 2, http: {} });
     const [first, second] = proxy.listeners.map(({ port }) => port) as [number, number];
@@ -51,7 +52,6 @@ describe('metrics for Prometheus', () => {
     const samples = await metricsOf(hopspan, all.length);
     await proxy.stop();
     await hopspan.finish();
-    await backend.stop();
 
     const methodOf = ({ method }: { method: string }): string => (KNOWN.includes(method) ? method : '_OTHER');
     const keyOf = (of: { method: string; statusCode: number }): string => `${methodOf(of)},${of.statusCode}`;
@@ -83,9 +83,10 @@ describe('metrics for Prometheus', () => {
     assert.equal(sumBy(samples, 'hopspan_records_lost_total', [])[''], 0);
   });
 
-  it('a relay of bytes: bytes, outcomes, and the imposed delay in its phase', async () => {
+  it('a relay of bytes: bytes, outcomes, and the imposed delay in its phase', async (t) => {
     const thinkMs = 30;
     const backend = await startBackend();
+    t.after(() => backend.stop());
     const proxy = await startEnvoy({ listeners: [{ upstreamPort: backend.port }], concurrency: 2 });
     const hopspan = await startHopspan({ targets: [`listen_port: ${proxy.port}`], pages: true });
     const { exchanges } = await runClient({
@@ -94,7 +95,6 @@ describe('metrics for Prometheus', () => {
     const samples = await metricsOf(hopspan, exchanges.length);
     await proxy.stop();
     await hopspan.finish();
-    await backend.stop();
 
     assert.equal(exchanges.length, 120);
     const [requests, answers] = [120 * 500, 120 * 5000];
@@ -122,9 +122,11 @@ describe('metrics for Prometheus', () => {
   });
 });
 
-it('requests whose caller is not sampled have no spans, and are counted', async () => {
+it('requests whose caller is not sampled have no spans, and are counted', async (t) => {
   const backend = await startHttpBackend();
+  t.after(() => backend.stop());
   const sink = await startOtlpSink();
+  t.after(() => sink.stop());
   const proxy = await startEnvoy({ listeners: [{ upstreamPort: backend.port }], http: {} });
   const exporters = { otlp: `{ endpoint: "http://127.0.0.1:${sink.port}" }` };
   const hopspan = await startHopspan({ targets: [`listen_port: ${proxy.port}`], pages: true, exporters });
@@ -143,12 +145,11 @@ it('requests whose caller is not sampled have no spans, and are counted', async 
   await proxy.stop();
   const requests = (await hopspan.finish()).filter(({ attributes }) => attributes['url.path']);
   assert.equal(requests.length, 4);
-  await backend.stop();
-  await sink.stop();
 });
 
-it('gRPC through Envoy: calls by method and status', async () => {
+it('gRPC through Envoy: calls by method and status', async (t) => {
   const backend = await startHttp2Backend();
+  t.after(() => backend.stop());
   const cluster = http2Cluster([backend.port]);
   const listeners = [{ upstreamPort: backend.port }];
   const proxy = await startEnvoy({ listeners, concurrency: 2, http: {}, cluster });
@@ -158,7 +159,6 @@ it('gRPC through Envoy: calls by method and status', async () => {
   const samples = await metricsOf(hopspan, sent.length);
   await proxy.stop();
   await hopspan.finish();
-  await backend.stop();
   for (const side of ['server', 'client']) {
     const byStatus = sumBy(samples, `rpc_${side}_call_duration_seconds_count`, ['rpc_status_code']);
     assert.deepEqual(
@@ -170,8 +170,9 @@ it('gRPC through Envoy: calls by method and status', async () => {
   assert.deepEqual(namesOutOfTable(samples), []);
 });
 
-it('/healthz and /readyz say that all is well, other pages do not exist', async () => {
+it('/healthz and /readyz say that all is well, other pages do not exist', async (t) => {
   const backend = await startBackend();
+  t.after(() => backend.stop());
   const proxy = await startEnvoy({ listeners: [{ upstreamPort: backend.port }] });
   const hopspan = await startHopspan({ targets: [`listen_port: ${proxy.port}`], pages: true });
   assert.deepEqual(await hopspan.page('/healthz'), { status: 200, text: 'ok\n' });
@@ -185,7 +186,6 @@ it('/healthz and /readyz say that all is well, other pages do not exist', async 
   );
   assert.equal((await hopspan.page('/readyz')).status, 200, 'a target that is not there is waited for');
   await hopspan.finish();
-  await backend.stop();
 });
 
 /** Names and labels that are not in the table of docs/metrics.md. */
