@@ -38,6 +38,8 @@ function sources(): MetricSources {
   return {
     balance: { listeners: () => [listener], findings: () => [] },
     onWindow: (record) => record({ listeners: [listener] } as unknown as BalanceWindow),
+    families: () => [],
+    records: () => 4,
     lost: () => [lost as ReturnType<MetricSources['lost']>[number]],
     correlated: () => [{ hops: 4, contradictions: 0, ambiguous: 0 }],
     received: () => [{ name: 'otlp', stats: { accepted: 1, refused: 0, rejected: 0 } }],
@@ -104,7 +106,10 @@ service: { pipelines: { traces: { receivers: [ebpf], exporters: [otlp] } } }
       assert.equal((await replay.exited).code, 0, replay.stderr());
     }
     process.env.OTEL_EXPORTER_OTLP_ENDPOINT = collector.otlpGrpcEndpoint;
-    const stopMetrics = await startMetrics(sources());
+    const stopMetrics = await startMetrics(sources(), {
+      ...{ readers: [{ kind: 'otlp' }], buckets: 'explicit', intervalMs: 60_000 },
+      serve: () => assert.fail('no page'),
+    });
     await stopMetrics();
 
     const text = await until('spans and metrics to be given out', async () => {

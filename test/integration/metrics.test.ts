@@ -7,9 +7,9 @@ import { startHttpBackend } from '../harness/http-backend.ts';
 import { runHttpClient } from '../harness/http-client.ts';
 import { startHttp2Backend } from '../harness/http2-backend.ts';
 import { runHttp2Client } from '../harness/http2-client.ts';
+import { parseMetrics, type Sample, sumBy } from '../harness/metrics-page.ts';
 import { startOtlpSink } from '../harness/otlp-sink.ts';
 import { stopLeftovers, until } from '../harness/process.ts';
-import { parseMetrics, type Sample, sumBy } from '../harness/metrics-page.ts';
 import { http2Cluster, startEnvoy } from '../harness/proxies.ts';
 import { runClient, startBackend } from '../harness/traffic.ts';
 
