@@ -56,6 +56,7 @@ export async function startHttp2Backend(
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', 4096, resolve));
+  server.unref(); // a test that fails leaves it, and its process must end
   return {
     port: (server.address() as AddressInfo).port,
     arrivals,
