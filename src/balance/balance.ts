@@ -1,6 +1,6 @@
 import { type Hop, tgidOf } from '../correlate/hop.ts';
 import { hasExchange, isStream, type Side } from '../correlate/side.ts';
-import { type Endpoint, remoteEndpoint } from '../spans/addresses.ts';
+import { endpointText, remoteEndpoint } from '../spans/addresses.ts';
 import { findPinned, type Pinned } from './pinned.ts';
 
 /** Requests are looked at in windows of so long; nanoseconds of the records' clock. */
@@ -86,7 +86,7 @@ export function createBalance(onWindow: (window: BalanceWindow) => void = () => 
   let nowNs = 0;
 
   function upstreamOf(listener: ListenerCount, side: Side): UpstreamCount {
-    const name = endpointName(remoteEndpoint(side));
+    const name = endpointText(remoteEndpoint(side));
     const known = listener.upstreams.get(name);
     if (known) return known;
     const key = upstreams < MAX_UPSTREAMS ? name : OTHER;
@@ -123,7 +123,7 @@ export function createBalance(onWindow: (window: BalanceWindow) => void = () => 
     const known = connections.get(d.connection);
     if (known || connections.size >= MAX_CONNECTIONS) return known;
     const connection: ConnectionCount = {
-      ...{ id: d.connection, client: endpointName(remoteEndpoint(d)), listener, window: 0, total: 0 },
+      ...{ id: d.connection, client: endpointText(remoteEndpoint(d)), listener, window: 0, total: 0 },
       ...{ sinceNs: d.establishedNs || nowNs, relayed: 0, relayedTo: undefined },
     };
     connections.set(d.connection, connection);
@@ -224,8 +224,4 @@ function clear(listener: ListenerCount): void {
     connection.window = 0;
     connection.relayed = 0;
   }
-}
-
-function endpointName({ address, port }: Endpoint): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }

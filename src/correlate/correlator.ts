@@ -222,7 +222,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
       streamPairs.add(side);
       return;
     }
-    const setUp = carriesSetUp(isDownstream(side) ? side : undefined, isDownstream(side) ? undefined : side);
+    const setUp = carriesSetUp(side);
     if (!content.add({ side, setUp })) giveHalf(side, {}, setUp);
   }
 
@@ -283,8 +283,7 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
   function claimSetUp(record: Side): boolean {
     const state = halves.get(record.connection) ?? { setUpTold: false, lastNs: 0 };
     state.lastNs = clock.monotonicNs;
-    const d = isDownstream(record) ? record : undefined;
-    const setUp = !state.setUpTold && carriesSetUp(d, d ? undefined : record);
+    const setUp = !state.setUpTold && carriesSetUp(record);
     state.setUpTold = true;
     if (hasEnded(record)) halves.delete(record.connection);
     else halves.set(record.connection, state);

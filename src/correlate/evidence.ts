@@ -6,6 +6,7 @@ import {
   hasExchange,
   isDownstream,
   isInterim,
+  isOver,
   lastByteNs,
   resetNs,
   type Side,
@@ -76,8 +77,6 @@ function letGoNs(side: Side, down: boolean): number {
   const known = down ? side.finSentNs || side.closedNs || side.releasedNs : endNs(side);
   return known || lastByteNs(side);
 }
-
-const isOver = (message: HttpMessageRecord): boolean => (message.flags & MESSAGE_FLAGS.OVER) !== 0;
 
 /** Its body is all that there was to send. */
 export const isWhole = (message: HttpMessageRecord): boolean =>

@@ -5,6 +5,7 @@ import {
   hasEnded,
   isDownstream,
   isInterim,
+  isOver,
   lastByteNs,
   MANY_THREADS,
   requestTotal,
@@ -277,8 +278,6 @@ function turnsOf(firstRead: Message, lastRead: Message, firstWritten: Message, l
     opTid: tids.size > 1 ? MANY_THREADS : opTid,
   };
 }
-
-const isOver = (message: HttpMessageRecord): boolean => (message.flags & MESSAGE_FLAGS.OVER) !== 0;
 
 const isUnparsed = (message: HttpMessageRecord | undefined): boolean =>
   message !== undefined && (message.flags & MESSAGE_FLAGS.UNPARSED) !== 0;

@@ -1,6 +1,6 @@
 import type { HttpMessageRecord } from '../receiver/kernel-record.ts';
 import { MESSAGE_FLAGS, SIDE_FLAGS, type SideRecord } from '../records.gen.ts';
-import { hasEnded, isDownstream, type Side } from './side.ts';
+import { hasEnded, isDownstream, isOver, isReset, type Side } from './side.ts';
 
 /** A stream of which only one half came is given up after so long, for records may have been lost; nanoseconds. */
 const FORGET_NS = 3_600_000_000_000;
@@ -141,13 +141,10 @@ export function createHttp2Sides(emit: (side: Side) => void): Http2Sides {
   };
 }
 
-const isOver = ({ flags }: HttpMessageRecord): boolean => (flags & MESSAGE_FLAGS.OVER) !== 0;
-
 /** Who resets a stream ends both of its directions (RFC 9113, section 5.4.2). */
 function isDone({ request, answer }: Stream): boolean {
   if (!request) return false;
-  const isReset = ((request.flags | (answer?.flags ?? 0)) & MESSAGE_FLAGS.RESET) !== 0;
-  return isReset || (answer !== undefined && isOver(request) && isOver(answer));
+  return isReset(request) || isReset(answer) || (answer !== undefined && isOver(request) && isOver(answer));
 }
 
 function sideOf(facts: SideRecord, number: number, { request, answer }: Stream): Side {

@@ -9,8 +9,8 @@ export function isComplete(d: Side | undefined): boolean {
   return hasEnded(d) || isAnswered(d);
 }
 
-/** The exchange is the first and began soon after its connections were made. */
-export function carriesSetUp(d: Side | undefined, u: Side | undefined): boolean {
+/** The exchange is the first and began soon after its connections were made; of a half, with that one side. */
+export function carriesSetUp(d: Side | undefined, u?: Side): boolean {
   const side = d ?? u;
   if (!side || side.exchange > 1 || isPreexisting(side)) return false;
   if (!hasExchange(side)) return true;

@@ -25,6 +25,13 @@ export const MANY_THREADS = 0xffff_ffff;
 export const isInterim = ({ statusCode }: HttpMessageRecord): boolean =>
   statusCode >= 100 && statusCode < 200 && statusCode !== 101;
 
+/** Its last byte has come. */
+export const isOver = ({ flags }: HttpMessageRecord): boolean => (flags & MESSAGE_FLAGS.OVER) !== 0;
+
+/** Its sender reset the stream. */
+export const isReset = (message: HttpMessageRecord | undefined): boolean =>
+  message !== undefined && (message.flags & MESSAGE_FLAGS.RESET) !== 0;
+
 /** One of many exchanges that a connection carries at a time. */
 export const isStream = ({ http }: Side): boolean => ((http?.request ?? http?.answer)?.stream ?? 0) !== 0;
 

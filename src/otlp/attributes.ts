@@ -7,7 +7,8 @@ import { Fields } from './wire.ts';
 const ANY_VALUE = 'opentelemetry.proto.common.v1.AnyValue';
 /** AnyValue's fields. */
 const VALUE = { text: 1, bool: 2, int: 3, double: 4 } as const;
-const SPAN_ATTRIBUTES = 9;
+/** Field of a Span. */
+export const SPAN_ATTRIBUTES = 9;
 
 /** Names that are looked for, by how many bytes they take. */
 export type Names = ReadonlyMap<number, readonly { readonly name: string; readonly bytes: Buffer }[]>;

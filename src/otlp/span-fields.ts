@@ -1,5 +1,5 @@
 import { editFields, lengthDelimited } from './edit.ts';
-import { Fields } from './wire.ts';
+import { asBuffer, Fields } from './wire.ts';
 
 /** Fields of opentelemetry.proto.trace.v1.Span and of its Status. */
 const SPAN = { traceState: 3, name: 5, status: 15 } as const;
@@ -39,7 +39,6 @@ function lastText(bytes: Uint8Array, number: number): string {
 
 /** The span with another tracestate; all else stays byte for byte. */
 export function withTraceState(bytes: Uint8Array, traceState: string): Buffer {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const rest = editFields(buffer, { [SPAN.traceState]: () => null });
+  const rest = editFields(asBuffer(bytes), { [SPAN.traceState]: () => null });
   return Buffer.concat([rest, lengthDelimited(SPAN.traceState, Buffer.from(traceState))]);
 }

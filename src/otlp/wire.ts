@@ -7,6 +7,11 @@ export const MAX_DEPTH = 64;
 /** Bytes that are no message of the kind that was expected; the text is safe to be told. */
 export class Malformed extends Error {}
 
+/** The same bytes, not a copy. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 /**
  * Walks over the fields of a message where it lies.
  * @throws Malformed from `next` and from the readers.
@@ -24,9 +29,7 @@ export class Fields {
   end = 0;
 
   constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
-    this.bytes = Buffer.isBuffer(bytes)
-      ? bytes
-      : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.bytes = asBuffer(bytes);
     this.#next = start;
     this.#end = end;
   }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { anyValue } from '../otlp/attributes.ts';
+import { anyValue, SPAN_ATTRIBUTES } from '../otlp/attributes.ts';
 import {
   editFields,
   lengthDelimited,
@@ -9,7 +9,7 @@ import {
   pairValue,
   withValue,
 } from '../otlp/edit.ts';
-import { Fields } from '../otlp/wire.ts';
+import { asBuffer, Fields } from '../otlp/wire.ts';
 import { type ForeignSpan, isForeign, type PipelineSpan } from '../spans/foreign-span.ts';
 import type { AttributeValue, HopSpan } from '../spans/hop-span.ts';
 
@@ -79,8 +79,6 @@ class HopBag implements AttributeBag {
   }
 }
 
-const SPAN_ATTRIBUTES = 9;
-
 class ForeignBag implements AttributeBag {
   readonly #span: ForeignSpan;
   readonly #bytes: Buffer;
@@ -90,8 +88,7 @@ class ForeignBag implements AttributeBag {
 
   constructor(span: ForeignSpan) {
     this.#span = span;
-    const { buffer, byteOffset, byteLength } = span.bytes;
-    this.#bytes = Buffer.from(buffer, byteOffset, byteLength);
+    this.#bytes = asBuffer(span.bytes);
     const fields = new Fields(this.#bytes);
     while (fields.next()) {
       if (fields.number !== SPAN_ATTRIBUTES) continue;

@@ -1,8 +1,9 @@
 import { anyValue } from '../otlp/attributes.ts';
 import { type Edit, editFields, makeValue, pairKey, pairValue, withValue } from '../otlp/edit.ts';
-import { Fields } from '../otlp/wire.ts';
+import { asBuffer, Fields } from '../otlp/wire.ts';
 import { type ForeignOrigin, type ForeignSpan, isForeign, type PipelineSpan } from '../spans/foreign-span.ts';
 import type { Attributes, AttributeValue, HopResource, HopSpan } from '../spans/hop-span.ts';
+import { once } from './once.ts';
 import { compilePattern } from './pattern.ts';
 import type { Processor } from './processor.ts';
 
@@ -219,18 +220,4 @@ function redactAnyValue(value: Buffer, rules: Rules): Buffer {
 function isScalar(value: Buffer): boolean {
   const fields = new Fields(value);
   return fields.next() && fields.number < VALUE.list && fields.end === value.length;
-}
-
-/** Resources and origins are shared by identity, and exporters group by it. */
-function once<T extends object>(known: WeakMap<T, T>, of: T, make: (of: T) => T): T {
-  let made = known.get(of);
-  if (!made) {
-    made = make(of);
-    known.set(of, made);
-  }
-  return made;
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,8 +1,9 @@
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises';
 import { editFields, lengthDelimited, makePair, makeValue, pairKey } from '../otlp/edit.ts';
-import { Fields } from '../otlp/wire.ts';
+import { asBuffer, Fields } from '../otlp/wire.ts';
 import { type ForeignOrigin, isForeign, type PipelineSpan } from '../spans/foreign-span.ts';
 import type { Attributes, HopResource } from '../spans/hop-span.ts';
+import { once } from './once.ts';
 import type { Processor } from './processor.ts';
 
 /** Of the Collector's detectors those that hopspan has. */
@@ -100,18 +101,4 @@ function mergeIntoResource(resource: Buffer, detected: Attributes, override: boo
     .filter(([key]) => override || !present.has(key))
     .map(([key, value]) => lengthDelimited(ATTRIBUTES, makePair(key, makeValue(value))));
   return Buffer.concat([rest, ...added]);
-}
-
-/** Resources and origins are shared by identity, and exporters group by it. */
-function once<T extends object>(known: WeakMap<T, T>, of: T, make: (of: T) => T): T {
-  let made = known.get(of);
-  if (!made) {
-    made = make(of);
-    known.set(of, made);
-  }
-  return made;
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

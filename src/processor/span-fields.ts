@@ -1,7 +1,7 @@
 import { type Names, namesOf, pickAttributes, resourceAttributes } from '../otlp/attributes.ts';
 import { foreignName, foreignStatus, foreignTraceState } from '../otlp/span-fields.ts';
 import { isForeign, type PipelineSpan } from '../spans/foreign-span.ts';
-import type { Attributes, AttributeValue } from '../spans/hop-span.ts';
+import { type Attributes, type AttributeValue, elapsedNs } from '../spans/hop-span.ts';
 
 export type StatusCode = 'UNSET' | 'OK' | 'ERROR';
 
@@ -26,7 +26,7 @@ export function traceStateOf(span: PipelineSpan): string {
 
 /** Nanoseconds. */
 export function durationNs({ start, end }: PipelineSpan): number {
-  return (end[0] - start[0]) * 1e9 + (end[1] - start[1]);
+  return elapsedNs(start, end);
 }
 
 export type ReadAttribute = (span: PipelineSpan) => AttributeValue | undefined;

@@ -1,4 +1,4 @@
-import type { Attributes, AttributeValue, HrTime } from '../spans/hop-span.ts';
+import { type Attributes, type AttributeValue, elapsedNs, type HrTime } from '../spans/hop-span.ts';
 
 type Maybe = AttributeValue | undefined;
 
@@ -107,9 +107,4 @@ function first(attributes: Attributes, names: readonly string[]): Maybe {
 function portOf(value: Maybe): number | undefined {
   const port = Number(value);
   return Number.isInteger(port) && port > 0 ? port : undefined;
-}
-
-/** Exact below some days. */
-function elapsedNs(from: HrTime, to: HrTime): number {
-  return (to[0] - from[0]) * 1e9 + (to[1] - from[1]);
 }

@@ -62,6 +62,10 @@ export const remoteEndpoint = (record: SideRecord): Endpoint => ({
   port: record.remotePort,
 });
 
+/** `address:port`, as in URLs (RFC 3986, section 3.2.2). */
+export const endpointText = ({ address, port }: Endpoint): string =>
+  address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+
 export function networkType(record: SideRecord): 'ipv4' | 'ipv6' {
   return record.family === AF_INET6 && !isMapped(record.remoteAddr) ? 'ipv6' : 'ipv4';
 }

@@ -1,7 +1,7 @@
 import type { Hop } from '../correlate/hop.ts';
 import { hasExchange, isDownstream, isPreexisting, type Side } from '../correlate/side.ts';
 import { SIDE_FLAGS, type SideRecord } from '../records.gen.ts';
-import { type Endpoint, localEndpoint, networkType, remoteEndpoint } from './addresses.ts';
+import { type Endpoint, endpointText, localEndpoint, networkType, remoteEndpoint } from './addresses.ts';
 import type { AttributeName } from './attributes.ts';
 import { fillHeaderDiff } from './header-diff.ts';
 import type { AttributeValue } from './hop-span.ts';
@@ -49,7 +49,7 @@ export function upstreamAttributes(hop: Hop, u: Side, outcome: Outcome): Bag {
   const peer = remoteEndpoint(u);
   const bag = sideAttributes(u, peer, localEndpoint(u));
   fillOutcome(bag, hop, outcome);
-  const name = peer.address.includes(':') ? `[${peer.address}]:${peer.port}` : `${peer.address}:${peer.port}`;
+  const name = endpointText(peer);
   bag['server.address'] = peer.address;
   bag['server.port'] = peer.port;
   fillHttpClient(bag, u);

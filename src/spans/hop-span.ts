@@ -5,6 +5,11 @@ export type Attributes = Readonly<Record<string, AttributeValue>>;
 /** Wall-clock time as [seconds, nanoseconds] since the Unix epoch, as OpenTelemetry's HrTime. */
 export type HrTime = [number, number];
 
+/** Nanoseconds from `from` to `to`; exact below 104 days. */
+export function elapsedNs(from: HrTime, to: HrTime): number {
+  return (to[0] - from[0]) * 1e9 + (to[1] - from[1]);
+}
+
 export type SpanKind = 'SERVER' | 'CLIENT' | 'INTERNAL';
 
 /** One watched process; every span of one proxy process shares one object of this type by identity. */

@@ -1,5 +1,13 @@
 import type { Hop } from '../correlate/hop.ts';
-import { hasExchange, isAnswered, isInterim, requestTotal, type Side } from '../correlate/side.ts';
+import {
+  hasExchange,
+  isAnswered,
+  isInterim,
+  isOver,
+  isReset,
+  requestTotal,
+  type Side,
+} from '../correlate/side.ts';
 import type { HttpMessageRecord } from '../receiver/kernel-record.ts';
 import { MESSAGE_FLAGS, SIDE_FLAGS, type SideRecord } from '../records.gen.ts';
 
@@ -97,7 +105,7 @@ export function upstreamOutcome(u: Side): Outcome {
   if (isReset(u.http?.answer)) return 'upstream_reset';
   const left = peerLeft(u, 'upstream');
   if (!left) return isAnswer(u.http?.answer) ? 'ok' : 'proxy_reset';
-  return left.how === 'fin' ? 'upstream_closed_early' : 'upstream_reset';
+  return upstreamLeft(left);
 }
 
 const isAnswer = (answer: HttpMessageRecord | undefined): answer is HttpMessageRecord =>
@@ -129,15 +137,7 @@ export function outcomeOf(hop: Hop): Outcome {
   if (isAnswered(d)) return answeredOutcome(d, u, first);
   const asked = hasExchange(d) || d.unreadBytes > 0 || (u !== undefined && requestTotal(u) > 0);
   if (!asked && first?.by !== 'upstream' && (u || first?.by === 'client')) return 'idle_closed';
-  if (!u) return withoutUpstream(hop, first);
-  switch (first?.by) {
-    case 'client':
-      return 'client_aborted';
-    case 'upstream':
-      return first.how === 'fin' ? 'upstream_closed_early' : 'upstream_reset';
-    default:
-      return 'proxy_reset';
-  }
+  return u ? cutOutcome(first) : withoutUpstream(hop, first);
 }
 
 /** An HTTP/2 stream that was reset (RFC 9113, section 5.4.2) says who did it, though its connections live on. */
@@ -148,9 +148,6 @@ function streamOutcome(d: Side | undefined, u: Side | undefined): Outcome | unde
   if (isReset(u?.http?.answer)) return 'upstream_reset';
   return d && isReset(request) ? 'client_aborted' : 'proxy_reset';
 }
-
-const isReset = (message: HttpMessageRecord | undefined): boolean =>
-  message !== undefined && (message.flags & MESSAGE_FLAGS.RESET) !== 0;
 
 /** `no_upstream` is said only where no attempt can have been made for this hop. */
 function withoutUpstream(hop: Hop, first: Leaving | undefined): Outcome {
@@ -176,8 +173,7 @@ function connectOutcome(u: SideRecord, first: Leaving | undefined): Outcome {
 }
 
 function upstreamOnlyOutcome(first: Leaving | undefined): Outcome {
-  if (first?.by !== 'upstream') return 'idle_closed';
-  return first.how === 'fin' ? 'upstream_closed_early' : 'upstream_reset';
+  return first?.by === 'upstream' ? upstreamLeft(first) : 'idle_closed';
 }
 
 /** At least one answer byte was written downstream. Of opaque bytes only the connections' ends tell whether more should have come. */
@@ -196,15 +192,17 @@ function answeredOutcome(d: Side, u: Side | undefined, first: Leaving | undefine
 /** Undefined where only the connection's end could tell. */
 function isWhole(answer: HttpMessageRecord | undefined): boolean | undefined {
   if (!answer || answer.flags & MESSAGE_FLAGS.UNTIL_END) return undefined;
-  return (answer.flags & MESSAGE_FLAGS.OVER) !== 0 && !isInterim(answer);
+  return isOver(answer) && !isInterim(answer);
 }
 
-/** The answer began, and did not come to its end. */
+/** The answer did not come, or not to its end. */
 function cutOutcome(first: Leaving | undefined): Outcome {
   if (first?.by === 'client') return 'client_aborted';
-  if (first?.by !== 'upstream') return 'proxy_reset';
-  return first.how === 'fin' ? 'upstream_closed_early' : 'upstream_reset';
+  return first?.by === 'upstream' ? upstreamLeft(first) : 'proxy_reset';
 }
+
+const upstreamLeft = ({ how }: Leaving): Outcome =>
+  how === 'fin' ? 'upstream_closed_early' : 'upstream_reset';
 
 /** After its FIN a client resets what comes in vain (RFC 9293, section 3.10.7.4): it was still on its way, or came later. */
 function resetWhatCame(d: SideRecord): boolean {

@@ -1,7 +1,7 @@
 import { type Hop, type Pairing, tgidOf } from '../correlate/hop.ts';
 import { hasExchange, type Side } from '../correlate/side.ts';
 import type { HopObserver } from '../pipeline/traces.ts';
-import { type Endpoint, remoteEndpoint } from '../spans/addresses.ts';
+import { type Endpoint, endpointText, remoteEndpoint } from '../spans/addresses.ts';
 import { attemptOutcome, type Outcome, outcomeOf, upstreamOutcome } from '../spans/outcome.ts';
 import { attemptInterval, furtherInterval, type Interval, type PhaseName, timesOf } from '../spans/phases.ts';
 import { type Buckets, createHistogram, type DurationHistogram, recordDuration } from './histogram.ts';
@@ -101,8 +101,9 @@ export function createHopMetrics(buckets: Buckets = 'explicit'): HopMetrics {
     return path;
   }
 
-  function pathTo({ labels }: Listener, { address, port }: Endpoint): Path {
-    const upstream = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+  function pathTo({ labels }: Listener, endpoint: Endpoint): Path {
+    const { address, port } = endpoint;
+    const upstream = endpointText(endpoint);
     return newPath({ ...labels, upstream }, { 'server.address': address, 'server.port': port });
   }
 

@@ -1,8 +1,9 @@
 import type { HopSpan } from '../../spans/hop-span.ts';
+import { elapsedNs } from '../../spans/hop-span.ts';
 import { escapeControl } from '../../telemetry/escape.ts';
 import { describeName, describeOutcome } from './describe.ts';
 import { Histogram } from './histogram.ts';
-import { createPaint, elapsedNs, fit, formatNs, padEnd, padStart, textWidth } from './text.ts';
+import { createPaint, fit, formatNs, padEnd, padStart, textWidth } from './text.ts';
 import { buildTrees, groupByTrace, serviceOf, type TreeNode } from './tree.ts';
 import type { WaterfallOptions } from './waterfall.ts';
 

@@ -1,5 +1,3 @@
-import type { HrTime } from '../../spans/hop-span.ts';
-
 // Two columns wide in a terminal: East Asian Wide and Fullwidth (Unicode UAX #11), and emoji.
 const WIDE =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\u4dbf\u4e00-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{16fe0}-\u{18aff}\u{1b000}-\u{1b2ff}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
@@ -41,11 +39,6 @@ export function padEnd(text: string, width: number): string {
 
 export function padStart(text: string, width: number): string {
   return ' '.repeat(Math.max(0, width - textWidth(text))) + text;
-}
-
-/** Nanoseconds from `from` to `to`; exact below 104 days. */
-export function elapsedNs(from: HrTime, to: HrTime): number {
-  return (to[0] - from[0]) * 1e9 + (to[1] - from[1]);
 }
 
 /** A duration as a person says it: `812 ns`, `80.1 µs`, `12.41 ms`, `3.20 s`. */

@@ -1,5 +1,5 @@
 import type { HopSpan } from '../../spans/hop-span.ts';
-import { elapsedNs } from './text.ts';
+import { elapsedNs } from '../../spans/hop-span.ts';
 
 export interface TreeNode {
   readonly span: HopSpan;

@@ -1,18 +1,8 @@
-import type { HopSpan, HrTime } from '../../spans/hop-span.ts';
+import { elapsedNs, type HopSpan, type HrTime } from '../../spans/hop-span.ts';
 import { escapeControl } from '../../telemetry/escape.ts';
 import { describeAddresses, describeName, describeOutcome, describePairing, hasFailed } from './describe.ts';
 import { diffLines } from './diff-lines.ts';
-import {
-  createPaint,
-  elapsedNs,
-  fit,
-  formatNs,
-  type Paint,
-  padEnd,
-  padStart,
-  type Style,
-  textWidth,
-} from './text.ts';
+import { createPaint, fit, formatNs, type Paint, padEnd, padStart, type Style, textWidth } from './text.ts';
 import { buildTrees, groupByTrace, serviceOf, type TreeNode } from './tree.ts';
 
 export interface WaterfallOptions {

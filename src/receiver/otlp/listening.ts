@@ -1,4 +1,5 @@
 import type { ListenAddress } from '../../config/types.ts';
+import { endpointText } from '../../spans/addresses.ts';
 
 /** A server that listens. */
 export interface Listening {
@@ -9,5 +10,5 @@ export interface Listening {
 }
 
 export function addressText({ host, port }: ListenAddress): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return endpointText({ address: host, port });
 }
