@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { imposeStop, monotonicNs, until } from './process.ts';
 import type { RunningProxy } from './proxies.ts';
-import { hasUnread, hasUnreadFrom, isConnecting, isDrained } from './sockets.ts';
+import { hasUnread, hasUnreadFrom, isConnecting, isDrained, socketsText } from './sockets.ts';
 import {
   type Backend,
   type Client,
@@ -175,7 +175,7 @@ async function standStill(pids: readonly number[], whileStopped: () => Promise<v
 
 async function requestWaits(client: Client, port: number): Promise<void> {
   await client.go();
-  await until(`a request that waits at port ${port}`, () => hasUnread(port));
+  await until(`a request that waits at port ${port}`, () => hasUnread(port), undefined, socketsText);
 }
 
 /** The backend reads the request only when `pids` stand still; their time counts from when `reached` says so. */
@@ -190,7 +190,7 @@ async function standStillBefore(
     await requestWaits(client, backend.port);
     ns = await standStill(pids, async () => {
       process.kill(backend.pid, 'SIGCONT');
-      await until('what the stopped processes are late for', reached);
+      await until('what the stopped processes are late for', reached, undefined, socketsText);
     });
   });
   return ns;

@@ -145,17 +145,31 @@ function watchChild(spawned: ChildProcess, command: string): Child {
   return child;
 }
 
-/** Polls until `check` gives a value other than false and undefined; the error names what was awaited. */
+/** The most that one turn of `until` counts for: what is longer, the whole machine stood still for. */
+const TURN_MS = 1000;
+
+/**
+ * Polls until `check` gives a value other than false and undefined; the error names what was awaited, and what `seen`
+ * says of it. Time in which this process itself did not run does not count.
+ */
 export async function until<T>(
   what: string,
   check: () => T | false | undefined | Promise<T | false | undefined>,
   timeoutMs = 20_000,
+  seen = () => '',
 ): Promise<T> {
-  const deadline = performance.now() + timeoutMs;
-  for (;;) {
+  const startMs = performance.now();
+  let waitedMs = 0;
+  for (let turns = 1, lastMs = startMs; ; turns++) {
     const value = await check();
     if (value !== false && value !== undefined) return value;
-    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain: ${what}`);
+    const nowMs = performance.now();
+    waitedMs += Math.min(nowMs - lastMs, TURN_MS);
+    lastMs = nowMs;
+    if (waitedMs > timeoutMs) {
+      const all = `${Math.round(nowMs - startMs)} ms, looked ${turns} times`;
+      throw new Error(`waited ${all}, in vain: ${what}${seen()}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

@@ -20,6 +20,17 @@ const STATES = new Map([
 const LINE =
   /^ *\d+: [0-9A-F]+:(?<local>[0-9A-F]{4}) [0-9A-F]+:(?<remote>[0-9A-F]{4}) (?<state>[0-9A-F]{2}) (?<unsent>[0-9A-F]+):(?<unread>[0-9A-F]+) /gm;
 
+/** One line for each that has bytes waiting or is in use, for the message of a test that failed. */
+export function socketsText(): string {
+  return tcpSockets()
+    .filter(({ state, unsentBytes, unreadBytes }) => state !== 'other' || unsentBytes + unreadBytes > 0)
+    .map(
+      ({ localPort, remotePort, state, unsentBytes, unreadBytes }) =>
+        `\n  ${localPort} to ${remotePort}: ${state}, ${unsentBytes} B not sent, ${unreadBytes} B not read`,
+    )
+    .join('');
+}
+
 /** All of them, also those that no process has accepted yet. */
 export function tcpSockets(): TcpSocket[] {
   return ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) =>
