@@ -31,6 +31,12 @@ enum hs_protocol {
 	HS_PROTOCOL_TLS,
 };
 
+/* Its exchanges come as messages or frames: sides tell of the connection alone. */
+static __always_inline bool is_http(__u32 protocol)
+{
+	return protocol == HS_PROTOCOL_HTTP1 || protocol == HS_PROTOCOL_HTTP2;
+}
+
 /* Where the framing of one direction stands; see http1.h. */
 struct hs_message {
 	__u64 first_ns;

@@ -164,12 +164,6 @@ static __always_inline void exchange_tls(struct hs_connection *connection, struc
 	count_tls(connection, &w->after, bytes - w->begins_at, written, now, arrived);
 }
 
-/* Exchanges come as messages or frames: sides tell of the connection alone. */
-static __always_inline bool speaks_messages(const struct hs_connection *connection)
-{
-	return connection->protocol == HS_PROTOCOL_HTTP1 || connection->protocol == HS_PROTOCOL_HTTP2;
-}
-
 /*
  * Follows HTTP messages. Requests decide; whoever answers before them speaks something else. Returns how many bytes at
  * the end were no HTTP.
@@ -220,11 +214,11 @@ static __always_inline void tell_protocol(struct hs_connection *connection, stru
 
 	if (connection->protocol == before)
 		return;
-	if (speaks_messages(connection)) {
+	if (is_http(connection->protocol)) {
 		record->flags = (record->flags & HS_STAYING) |
 				(connection->protocol == HS_PROTOCOL_HTTP1 ? HS_HTTP1 : HS_HTTP2);
 		emit(connection, sk);
-	} else if (before == HS_PROTOCOL_HTTP1 || before == HS_PROTOCOL_HTTP2) {
+	} else if (is_http(before)) {
 		record->flags &= ~(HS_HTTP1 | HS_HTTP2);
 		record->exchange = before == HS_PROTOCOL_HTTP1 ? connection->requests.number : 0;
 		connection->phase = HS_QUIET;
@@ -249,13 +243,13 @@ static __always_inline void part(struct hs_connection *upstream)
 	struct hs_connection *downstream = connection_at(upstream->peer_place);
 
 	if (!downstream || downstream->record.connection != upstream->record.peer ||
-	    downstream->protocol != upstream->protocol || !speaks_messages(upstream))
+	    downstream->protocol != upstream->protocol || !is_http(upstream->protocol))
 		return;
 	if (upstream->protocol == HS_PROTOCOL_HTTP1) {
 		if ((__s32)(downstream->requests.number - upstream->requests.number) >= 0)
 			return;
 	} else if (upstream->record.total_written <= downstream->record.total_read ||
-		   (upstream->record.flags | downstream->record.flags) & (HS_PREEXISTING | HS_PROXY_HEADER)) {
+		   differ_in_start(upstream, downstream)) {
 		return;
 	}
 	learn_http(downstream);
@@ -269,6 +263,21 @@ static __always_inline __u64 arrival_of(const struct hs_connection *connection, 
 	if (connection->arrival.ns && (__s32)(connection->arrival.seq - seq) <= 0)
 		return connection->arrival.ns;
 	return connection->previous_arrival.ns;
+}
+
+/* Paired, and nothing to be read in its bytes: they are counted and not looked at. */
+static __always_inline bool is_relayed(const struct hs_connection *connection)
+{
+	return connection->record.peer && connection->protocol == HS_PROTOCOL_OPAQUE;
+}
+
+/* Where the bytes of an operation are, and whether the connection begins TLS with them. */
+static __always_inline void look_at_first(struct hs_connection *connection, struct hs_buffers *buffers, int bytes,
+					  bool requests)
+{
+	user_buffers(buffers);
+	if (requests && connection->protocol == HS_PROTOCOL_UNKNOWN && begins_tls(connection, buffers, bytes))
+		tls_begins(connection);
 }
 
 static __always_inline void exchange_read(struct sock *sk, int bytes)
@@ -286,19 +295,17 @@ static __always_inline void exchange_read(struct sock *sk, int bytes)
 	__u64 arrived = arrival_of(connection, tp ? tp->copied_seq - bytes : 0);
 	struct hs_buffers buffers = {};
 
-	bool relayed = record->peer && connection->protocol == HS_PROTOCOL_OPAQUE;
+	bool relayed = is_relayed(connection);
 
 	if (!relayed)
-		user_buffers(&buffers);
-	if (requests && connection->protocol == HS_PROTOCOL_UNKNOWN && begins_tls(connection, &buffers, bytes))
-		tls_begins(connection);
+		look_at_first(connection, &buffers, bytes, requests);
 	if (connection->protocol == HS_PROTOCOL_TLS) {
 		exchange_tls(connection, sk, &buffers, bytes, false, now, arrived);
 		if (relays_tls(connection))
 			note_buffers(connection, &buffers, bytes, HS_SAMPLE_IN_TLS);
 		return;
 	}
-	if (!speaks_messages(connection))
+	if (!is_http(connection->protocol))
 		turn(connection, sk, requests);
 	count_read(record, bytes, now, arrived);
 	record->total_read += bytes;
@@ -341,19 +348,17 @@ static __always_inline void exchange_written(struct sock *sk, int bytes)
 	bool requests = record->role == HS_UPSTREAM;
 	struct hs_buffers buffers = {};
 
-	bool relayed = record->peer && connection->protocol == HS_PROTOCOL_OPAQUE;
+	bool relayed = is_relayed(connection);
 
 	if (!relayed)
-		user_buffers(&buffers);
-	if (requests && connection->protocol == HS_PROTOCOL_UNKNOWN && begins_tls(connection, &buffers, bytes))
-		tls_begins(connection);
+		look_at_first(connection, &buffers, bytes, requests);
 	if (connection->protocol == HS_PROTOCOL_TLS) {
 		exchange_tls(connection, sk, &buffers, bytes, true, written, 0);
 		if (relays_tls(connection))
 			pair_by_buffer(connection, &buffers, bytes, false, HS_SAMPLE_IN_TLS);
 		return;
 	}
-	if (!speaks_messages(connection))
+	if (!is_http(connection->protocol))
 		turn(connection, sk, requests);
 	count_written(record, bytes, written);
 	record->total_written += bytes;

@@ -71,12 +71,10 @@ struct hs_window {
 	/* Bytes of a head in this buffer. */
 	__u64 head_start;
 	__u64 head_end;
-	__u32 srtt_us;
-	__u32 retransmits;
-	__u32 out_of_order;
 	__u32 requests; /* else answers */
 	__u32 written;  /* else read */
 	__u32 turn;
+	__u32 reserved;
 };
 
 struct {
@@ -221,9 +219,6 @@ static __always_inline void hand_up(struct hs_scan *scan, __u32 flags)
 	record->last_turn = w->turn;
 	record->number = m->number;
 	record->operations = m->operations;
-	record->srtt_us = w->srtt_us;
-	record->retransmits = w->retransmits;
-	record->out_of_order = w->out_of_order;
 	record->status_code = m->status;
 	record->head_bytes = length;
 	if (bpf_ringbuf_output(&records, record, sizeof(*record) + length, BPF_RB_NO_WAKEUP) != 0)
@@ -867,9 +862,9 @@ static __always_inline __u64 follow_messages(struct hs_connection *connection, s
 	w->rest = 0;
 	w->requests = requests;
 	w->written = requests != (connection->record.role == HS_DOWNSTREAM);
-	w->srtt_us = tp->srtt_us >> 3;
-	w->retransmits = tp->total_retrans;
-	w->out_of_order = tp->rcv_ooopack;
+	w->record.srtt_us = tp->srtt_us >> 3;
+	w->record.retransmits = tp->total_retrans;
+	w->record.out_of_order = tp->rcv_ooopack;
 	if (m->state != HS_BETWEEN)
 		m->operations++;
 	scan_messages(connection, all, bytes);

@@ -205,6 +205,12 @@ static __always_inline void learn_http(struct hs_connection *downstream)
 		__sync_fetch_and_or(&shared.http_ports[port >> 6 & 1023], 1ULL << (port & 63));
 }
 
+/* Connections that are older, or begin with a header of the proxy's own, count their bytes from elsewhere. */
+static __always_inline bool differ_in_start(const struct hs_connection *a, const struct hs_connection *b)
+{
+	return (a->record.flags | b->record.flags) & (HS_PREEXISTING | HS_PROXY_HEADER);
+}
+
 /*
  * A proxy that speaks HTTP itself sends bodies, too, from where it received them, though on connections that it shares
  * between clients. A relay sends heads from there, too, as long as they came, and all bytes keep their place.
@@ -215,10 +221,7 @@ static __always_inline bool relays_http(struct hs_connection *sender, struct hs_
 	if (sender->record.role != HS_UPSTREAM || receiver->protocol != HS_PROTOCOL_HTTP1 ||
 	    speaks_http(receiver->record.local_port))
 		return false;
-	/* Connections that are older, or begin with a header of the proxy's own, count from elsewhere. */
-	bool other_start = (sender->record.flags | receiver->record.flags) & (HS_PREEXISTING | HS_PROXY_HEADER);
-
-	if (!starts || !note->starts || (!other_start && note->position != position))
+	if (!starts || !note->starts || (!differ_in_start(sender, receiver) && note->position != position))
 		return false;
 	if (sender->requests.first_head && receiver->requests.first_head &&
 	    sender->requests.first_head != receiver->requests.first_head) {
@@ -260,7 +263,7 @@ static __always_inline bool believe(struct hs_connection *sender, struct hs_conn
 	sample_len = sample_bytes(&sample, buffer->base + sample_at, buffer->len - sample_at);
 	if (!same_bytes(sample, sample_len, note->sample, note->sample_len)) {
 		/* Who speaks HTTP itself uses memory anew at every turn: nothing to be surprised at. */
-		if (sender->protocol != HS_PROTOCOL_HTTP1 && sender->protocol != HS_PROTOCOL_HTTP2)
+		if (!is_http(sender->protocol))
 			count(&shared.counters.sample_mismatches);
 		return false;
 	}
