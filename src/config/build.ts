@@ -1,6 +1,7 @@
 import { parseHttpEndpoint } from '../exporter/otlp/endpoint.ts';
 import { DEFAULT_DISK_BYTES, DEFAULT_HTTP_ENDPOINT, DEFAULT_OTLP_OPTIONS } from '../exporter/otlp/options.ts';
-import type { OtlpEnv, readMetricEnv } from './otel-env.ts';
+import type { Remark } from './mistakes.ts';
+import { type OtlpEnv, readMetricEnv } from './otel-env.ts';
 import { resolveEndpoint } from './otlp-rules.ts';
 import type {
   ParsedConsole,
@@ -127,18 +128,19 @@ export function buildFile(name: string, parsed: ParsedFile): FileExporterConfig 
   return { type: 'file', name, path: parsed.path };
 }
 
+/** @param mistakes gets those of the variables for metrics */
 export function buildTelemetry(
   { logs, metrics }: ParsedTelemetry,
-  env: ReturnType<typeof readMetricEnv>,
+  env: NodeJS.ProcessEnv,
+  mistakes: Remark[],
 ): TelemetryConfig {
   const metricsLevel = metrics.level ?? (metrics.readers ? 'normal' : 'none');
   const readers = metrics.readers?.map(({ pull }): MetricReaderConfig => {
     return pull ? { kind: 'prometheus', listen: pull.exporter.prometheus } : { kind: 'otlp' };
   });
-  return {
-    ...{ logLevel: logs.level, metricsLevel, ...env },
-    metricReaders: metricsLevel === 'none' ? [] : (readers ?? [{ kind: 'otlp' }]),
-  };
+  const metricReaders = metricsLevel === 'none' ? [] : (readers ?? [{ kind: 'otlp' as const }]);
+  const sent = metricReaders.some(({ kind }) => kind === 'otlp');
+  return { logLevel: logs.level, metricsLevel, metricReaders, ...readMetricEnv(env, mistakes, sent) };
 }
 
 export function buildHealthCheck(parsed: ParsedHealthCheck): HealthCheckConfig {

@@ -2,14 +2,7 @@ import { LineCounter } from 'yaml';
 import { buildConsole, buildEbpf, buildOtlp, buildTelemetry } from './build.ts';
 import type { Check } from './check.ts';
 import { configInvalid, type Remark, remarkLines } from './mistakes.ts';
-import {
-  chooseExporters,
-  readMetricEnv,
-  readOtlpEnv,
-  readPropagators,
-  readResourceEnv,
-  variable,
-} from './otel-env.ts';
+import { chooseExporters, readOtlpEnv, readPropagators, readResourceEnv, variable } from './otel-env.ts';
 import { checkOtlp } from './otlp-checks.ts';
 import { EXPORTERS, RECEIVERS, TELEMETRY } from './schema.ts';
 import type { ConfigWithWarnings, ExporterConfig, Target } from './types.ts';
@@ -35,7 +28,7 @@ export function defaultConfig(env: NodeJS.ProcessEnv, targets?: readonly Target[
   else if (!chosen.includes('otlp')) warnings.push(...ignoredVariables(env));
 
   const propagators = readPropagators(env, mistakes);
-  const metricEnv = readMetricEnv(env, mistakes);
+  const telemetry = buildTelemetry(TELEMETRY.parse({}), env, mistakes);
   const lines = new LineCounter();
   if (mistakes.length > 0) throw configInvalid(remarkLines(mistakes, '', lines));
   const ebpf = buildEbpf('ebpf', RECEIVERS.ebpf.parse({}), resource.serviceName);
@@ -46,7 +39,7 @@ export function defaultConfig(env: NodeJS.ProcessEnv, targets?: readonly Target[
     processors: [],
     exporters,
     pipelines: [{ name: 'traces', receivers: ['ebpf'], processors: [], exporters: chosen }],
-    telemetry: buildTelemetry(TELEMETRY.parse({}), metricEnv),
+    telemetry,
     resourceAttributes: resource.attributes,
     propagators,
   };

@@ -16,7 +16,7 @@ import { checkMapping, componentType, readComponents } from './components.ts';
 import { readDocument } from './document.ts';
 import { checkReaders, readHealthCheck } from './extensions.ts';
 import { configInvalid, remarkLines } from './mistakes.ts';
-import { type OtlpEnv, readMetricEnv, readOtlpEnv, readPropagators, readResourceEnv } from './otel-env.ts';
+import { type OtlpEnv, readOtlpEnv, readPropagators, readResourceEnv } from './otel-env.ts';
 import { checkOtlp, checkOtlpReceiver, checkRoundTrip } from './otlp-checks.ts';
 import { readPipelines } from './pipelines.ts';
 import { EXPORTERS, PROCESSORS, RECEIVERS, TELEMETRY } from './schema.ts';
@@ -55,7 +55,7 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
   const exporters = readComponents(check, 'exporters', EXPORTERS);
   const hasService = checkMapping(check, ['service'], ['pipelines'], ['telemetry', 'extensions']);
   const pipelines = hasService ? readPipelines(check) : [];
-  const telemetry = parsePart(check, TELEMETRY, mappingAt(check, ['service'])?.telemetry, [
+  const parsedTelemetry = parsePart(check, TELEMETRY, mappingAt(check, ['service'])?.telemetry, [
     'service',
     'telemetry',
   ]);
@@ -69,7 +69,7 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
   };
   const resource = readResourceEnv(env, check.mistakes);
   const propagators = readPropagators(env, check.mistakes);
-  const metricEnv = readMetricEnv(env, check.mistakes);
+  const telemetry = parsedTelemetry && buildTelemetry(parsedTelemetry, env, check.mistakes);
   const ofRecords = receivers.filter((receiver) => receiver.type === 'ebpf');
   const ofSpans = receivers.filter((receiver) => receiver.type === 'otlp');
   const otlpReceivers = ofSpans.map(({ name, parsed }) => buildOtlpReceiver(name, parsed));
@@ -87,7 +87,7 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
     processors: builtProcessors.filter((processor) => used('processors', processor)),
     exporters: builtExporters.filter((exporter) => used('exporters', exporter)),
     pipelines,
-    telemetry: buildTelemetry(telemetry, metricEnv),
+    telemetry,
     ...(healthCheck ? { healthCheck: buildHealthCheck(healthCheck) } : {}),
     resourceAttributes: resource.attributes,
     propagators,

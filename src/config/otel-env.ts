@@ -88,8 +88,9 @@ function otlpVariable<T>(
   suffix: string,
   rule: Rule<T>,
   mistakes: Remark[],
+  signal: 'TRACES' | 'METRICS' = 'TRACES',
 ): T | undefined {
-  const specific = `OTEL_EXPORTER_OTLP_TRACES_${suffix}`;
+  const specific = `OTEL_EXPORTER_OTLP_${signal}_${suffix}`;
   const name = variable(env, specific) === undefined ? `OTEL_EXPORTER_OTLP_${suffix}` : specific;
   const given = variable(env, name);
   if (given === undefined) return undefined;
@@ -179,12 +180,17 @@ export function readPropagators(env: NodeJS.ProcessEnv, mistakes: Remark[]): Pro
 const DEFAULT_METRIC_INTERVAL_MS = 60_000;
 const AGGREGATION = 'OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION';
 
-/** What the variables say of metrics. */
+/**
+ * What the variables say of metrics.
+ * @param sent whether they go out over OTLP: without that the protocol of spans is no matter of theirs
+ */
 export function readMetricEnv(
   env: NodeJS.ProcessEnv,
   mistakes: Remark[],
-): Pick<TelemetryConfig, 'metricBuckets' | 'metricIntervalMs'> {
+  sent: boolean,
+): Pick<TelemetryConfig, 'metricBuckets' | 'metricIntervalMs' | 'metricProtocol'> {
   return {
+    metricProtocol: (sent && otlpVariable(env, 'PROTOCOL', PROTOCOL_RULE, mistakes, 'METRICS')) || 'grpc',
     metricBuckets: readMetricBuckets(env, mistakes),
     metricIntervalMs: readMetricInterval(env, mistakes),
   };

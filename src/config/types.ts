@@ -1,4 +1,4 @@
-import type { OtlpOptions } from '../exporter/otlp/options.ts';
+import type { OtlpOptions, OtlpProtocol } from '../exporter/otlp/options.ts';
 import type { AttributesOptions } from '../processor/attributes.ts';
 import type { BatchOptions } from '../processor/batch.ts';
 import type { FilterOptions } from '../processor/filter.ts';
@@ -166,6 +166,8 @@ export interface TelemetryConfig {
   readonly metricReaders: readonly MetricReaderConfig[];
   /** Of durations over OTLP. */
   readonly metricBuckets: 'explicit' | 'exponential';
+  /** Of metrics over OTLP. */
+  readonly metricProtocol: OtlpProtocol;
   /** Between two exports over OTLP. */
   readonly metricIntervalMs: number;
 }

@@ -101,6 +101,7 @@ export function createService(config: Config, deps: ServiceDeps): Service {
       readers: telemetry.metricReaders,
       buckets: telemetry.metricBuckets,
       intervalMs: telemetry.metricIntervalMs,
+      protocol: telemetry.metricProtocol,
       serve: ({ listen }, page) => pages.add(listen, '/metrics', page),
     });
   }
@@ -159,9 +160,9 @@ export function createService(config: Config, deps: ServiceDeps): Service {
 function both(first: HopObserver, second: HopObserver | undefined): HopObserver {
   if (!second) return first;
   return {
-    add(hop) {
-      first.add(hop);
-      second.add(hop);
+    add(hop, span) {
+      first.add(hop, span);
+      second.add(hop, span);
     },
     advance(nowNs) {
       first.advance(nowNs);

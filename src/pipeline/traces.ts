@@ -12,9 +12,10 @@ export interface HopSink {
   export(spans: readonly HopSpan[]): void;
 }
 
-/** Sees every hop before it becomes spans, those of unsampled traces among them, and the clock of the records. */
+/** Sees every hop, those of unsampled traces among them, and the clock of the records. */
 export interface HopObserver {
-  add(hop: Hop): void;
+  /** @param span its first span; an unsampled trace has none */
+  add(hop: Hop, span?: HopSpan): void;
   /** @param nowNs CLOCK_MONOTONIC in nanoseconds */
   advance(nowNs: number): void;
 }
@@ -35,8 +36,9 @@ export function createTracePipeline(
   const toSpans = createSpanBuilder(options);
   let batch: HopSpan[] = [];
   const correlator = createCorrelator((hop) => {
-    observer?.add(hop);
-    batch.push(...toSpans(hop));
+    const spans = toSpans(hop);
+    observer?.add(hop, spans[0]);
+    batch.push(...spans);
     if (batch.length >= BATCH_SPANS) handOn();
   });
 

@@ -1,4 +1,8 @@
+import type { HopSpan, HrTime } from '../spans/hop-span.ts';
+
 const NS_PER_S = 1e9;
+/** Of one bucket: an exemplar is for somebody who looks now. */
+const EXEMPLAR_S = 1;
 
 /**
  * Upper bounds in seconds: from what a proxy's event loop takes to what a person waits for, and among them those that
@@ -16,6 +20,15 @@ export const SCALE = 3;
 const FIRST = -30 * 2 ** SCALE;
 const EXPONENTIAL_BUCKETS = 42 * 2 ** SCALE;
 
+/** One of the durations and the span that has it (OpenTelemetry, metrics data model, Exemplars). */
+export interface Exemplar {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly ns: number;
+  /** When the span ended. */
+  readonly time: HrTime;
+}
+
 /** Durations that were counted; all buckets are inclusive of their upper bound. */
 export interface DurationHistogram {
   count: number;
@@ -26,6 +39,8 @@ export interface DurationHistogram {
   readonly buckets: Float64Array;
   /** Those of the exponential histogram, where it is wanted. */
   readonly exponential: Float64Array | undefined;
+  /** One for each of `buckets` at most. */
+  readonly exemplars: (Exemplar | undefined)[];
 }
 
 /** Which buckets are kept. */
@@ -36,21 +51,37 @@ export function createHistogram(buckets: Buckets): DurationHistogram {
     ...{ count: 0, sumNs: 0, minNs: Number.POSITIVE_INFINITY, maxNs: 0 },
     buckets: new Float64Array(BOUNDS_NS.length + 1),
     exponential: buckets === 'exponential' ? new Float64Array(EXPONENTIAL_BUCKETS) : undefined,
+    exemplars: [],
   };
 }
 
-/** @param ns a duration in nanoseconds */
-export function recordDuration(histogram: DurationHistogram, ns: number): void {
+/**
+ * @param ns a duration in nanoseconds
+ * @param span becomes the bucket's exemplar, where that is none of its second
+ */
+export function recordDuration(histogram: DurationHistogram, ns: number, span?: HopSpan): void {
   histogram.count++;
   histogram.sumNs += ns;
   if (ns < histogram.minNs) histogram.minNs = ns;
   if (ns > histogram.maxNs) histogram.maxNs = ns;
   const index = bucketOf(ns);
   histogram.buckets[index] = (histogram.buckets[index] as number) + 1;
+  if (span) keepExemplar(histogram.exemplars, index, ns, span);
   if (!histogram.exponential || ns <= 0) return;
   const exact = Math.ceil(Math.log2(ns / NS_PER_S) * 2 ** SCALE) - 1;
   const at = Math.min(Math.max(exact - FIRST, 0), EXPONENTIAL_BUCKETS - 1);
   histogram.exponential[at] = (histogram.exponential[at] as number) + 1;
+}
+
+function keepExemplar(
+  exemplars: (Exemplar | undefined)[],
+  index: number,
+  ns: number,
+  { traceId, spanId, end }: HopSpan,
+): void {
+  const kept = exemplars[index];
+  if (kept && Math.abs(end[0] - kept.time[0]) < EXEMPLAR_S) return;
+  exemplars[index] = { traceId, spanId, ns, time: end };
 }
 
 /** The first bucket whose bound is not below `ns`. */

@@ -2,6 +2,7 @@ import { type Hop, type Pairing, tgidOf } from '../correlate/hop.ts';
 import { hasExchange, type Side } from '../correlate/side.ts';
 import type { HopObserver } from '../pipeline/traces.ts';
 import { type Endpoint, endpointText, remoteEndpoint } from '../spans/addresses.ts';
+import type { HopSpan } from '../spans/hop-span.ts';
 import { attemptOutcome, type Outcome, outcomeOf, upstreamOutcome } from '../spans/outcome.ts';
 import { attemptInterval, furtherInterval, type Interval, type PhaseName, timesOf } from '../spans/phases.ts';
 import { type Buckets, createHistogram, type DurationHistogram, recordDuration } from './histogram.ts';
@@ -45,6 +46,12 @@ interface Listener {
   readonly paths: Map<number | string, Path>;
   readonly requests: Requests;
   other: Path | undefined;
+}
+
+/** A hop, and its first span where it has any. */
+interface Seen {
+  readonly hop: Hop;
+  readonly span: HopSpan | undefined;
 }
 
 /** How a proxy's hops were paired. */
@@ -119,13 +126,18 @@ export function createHopMetrics(buckets: Buckets = 'explicit'): HopMetrics {
     return path;
   }
 
-  function record<K>(histograms: Map<K, DurationHistogram>, key: K, { startNs, endNs }: Interval): void {
+  function record<K>(
+    histograms: Map<K, DurationHistogram>,
+    key: K,
+    { startNs, endNs }: Interval,
+    span: HopSpan | undefined,
+  ): void {
     let histogram = histograms.get(key);
     if (!histogram) {
       histogram = createHistogram(buckets);
       histograms.set(key, histogram);
     }
-    recordDuration(histogram, endNs - startNs);
+    recordDuration(histogram, endNs - startNs, span);
   }
 
   function countTraffic(traffic: Traffic, side: Side): void {
@@ -136,11 +148,17 @@ export function createHopMetrics(buckets: Buckets = 'explicit'): HopMetrics {
   }
 
   /** One request to an upstream, or one connection to it. */
-  function countUpstream(hop: Hop, path: Path, side: Side, outcome: Outcome, interval: Interval): void {
+  function countUpstream(
+    { hop, span }: Seen,
+    path: Path,
+    side: Side,
+    outcome: Outcome,
+    interval: Interval,
+  ): void {
     countTraffic(path.upstream, side);
     if (hop.kind === 'connection') return;
-    record(path.upstreams, outcome, interval);
-    client.record(path.requests, hop, side, outcome, interval.endNs - interval.startNs);
+    record(path.upstreams, outcome, interval, span);
+    client.record(path.requests, hop, side, outcome, interval.endNs - interval.startNs, span);
   }
 
   function countPairing(proxy: string, { pairing, ambiguous }: Hop): void {
@@ -154,7 +172,8 @@ export function createHopMetrics(buckets: Buckets = 'explicit'): HopMetrics {
     counts.set(pairing, (counts.get(pairing) ?? 0) + 1);
   }
 
-  function add(hop: Hop): void {
+  function add(hop: Hop, span?: HopSpan): void {
+    const seen = { hop, span };
     const { downstream: d, upstream: u } = hop;
     const proxy = hop.proxy?.serviceName ?? String(tgidOf(hop));
     const listener = listenerOf(proxy, d?.localPort ?? 0);
@@ -167,22 +186,22 @@ export function createHopMetrics(buckets: Buckets = 'explicit'): HopMetrics {
     } else {
       countPairing(proxy, hop);
       if (d) {
-        record(path.hops, outcome, times.hop);
-        server.record(listener.requests, hop, d, outcome, times.hop.endNs - times.hop.startNs);
+        record(path.hops, outcome, times.hop, span);
+        server.record(listener.requests, hop, d, outcome, times.hop.endNs - times.hop.startNs, span);
       }
     }
-    if (u && times.upstream) countUpstream(hop, path, u, outcome, times.upstream);
+    if (u && times.upstream) countUpstream(seen, path, u, outcome, times.upstream);
     for (const sides of [hop.tries, hop.mirrors]) {
       for (const side of sides ?? NO_SIDES) {
         const interval = furtherInterval(side, times.hop);
-        countUpstream(hop, pathOf(listener, side), side, upstreamOutcome(side), interval);
+        countUpstream(seen, pathOf(listener, side), side, upstreamOutcome(side), interval);
       }
     }
     for (const side of hop.attempts) {
       const interval = attemptInterval(side, times.hop);
-      countUpstream(hop, pathOf(listener, side), side, attemptOutcome(hop, side), interval);
+      countUpstream(seen, pathOf(listener, side), side, attemptOutcome(hop, side), interval);
     }
-    for (const phase of times.phases) record(path.phases, phase.name, phase);
+    for (const phase of times.phases) record(path.phases, phase.name, phase, span);
   }
 
   function traffic(

@@ -1,7 +1,14 @@
 import type { HrTime } from '@opentelemetry/api';
 import type { MetricData, MetricProducer } from '@opentelemetry/sdk-metrics';
 import { VERSION } from '../version.ts';
-import { BOUNDS_S, type Buckets, type DurationHistogram, exponentialOf, SCALE } from './histogram.ts';
+import {
+  BOUNDS_S,
+  type Buckets,
+  type DurationHistogram,
+  type Exemplar,
+  exponentialOf,
+  SCALE,
+} from './histogram.ts';
 import type { MetricFamily, Point } from './metric-family.ts';
 import { METRICS } from './metric-table.ts';
 
@@ -10,6 +17,11 @@ const MS_PER_S = 1000;
 
 /** The part of the SDK that is needed here; it is loaded late. */
 export type MetricsSdk = typeof import('@opentelemetry/sdk-metrics');
+
+/** What data points have beside the SDK's fields, which know of no exemplars. */
+export interface WithExemplars {
+  readonly exemplars?: readonly Exemplar[];
+}
 
 /**
  * Figures that hopspan has summed up itself, for a reader of the SDK, whose own instruments would take as long for one
@@ -58,11 +70,15 @@ function toData(
     const dataPoints = family.points.map((point) => pointOf(point, point.value));
     return { ...base, dataPointType: DataPointType.SUM, isMonotonic: true, dataPoints };
   }
+  const histogramOf = <T>(point: Point<DurationHistogram>, value: T) => ({
+    ...pointOf(point, value),
+    exemplars: point.value.exemplars.filter((exemplar) => exemplar !== undefined),
+  });
   if (buckets === 'exponential') {
-    const dataPoints = family.points.map((point) => pointOf(point, exponentialValue(point.value)));
+    const dataPoints = family.points.map((point) => histogramOf(point, exponentialValue(point.value)));
     return { ...base, dataPointType: DataPointType.EXPONENTIAL_HISTOGRAM, dataPoints };
   }
-  const dataPoints = family.points.map((point) => pointOf(point, explicitValue(point.value)));
+  const dataPoints = family.points.map((point) => histogramOf(point, explicitValue(point.value)));
   return { ...base, dataPointType: DataPointType.HISTOGRAM, dataPoints };
 }
 

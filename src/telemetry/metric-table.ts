@@ -158,6 +158,12 @@ export const METRICS = {
     by: ['exporter'],
     meaning: 'Spans waiting to be sent.',
   },
+  'hopspan.exporter.queue.stored': {
+    kind: 'gauge',
+    unit: '{span}',
+    by: ['exporter'],
+    meaning: 'Those of them that are safe on disk, where the queue is there.',
+  },
   'hopspan.exporter.send.duration': {
     kind: 'histogram',
     unit: 's',

@@ -5,6 +5,7 @@ import type { MetricReader } from '@opentelemetry/sdk-metrics';
 import type { MetricReaderConfig } from '../config/types.ts';
 import type { CorrelatorStats } from '../correlate/correlator.ts';
 import type { ExporterStats } from '../exporter/exporter.ts';
+import type { OtlpProtocol } from '../exporter/otlp/options.ts';
 import type { ProcessorStats } from '../processor/processor.ts';
 import type { Losses } from '../receiver/ebpf.ts';
 import type { IntakeStats } from '../receiver/otlp/intake.ts';
@@ -14,6 +15,7 @@ import type { Buckets } from './histogram.ts';
 import { instrument } from './instrument.ts';
 import type { MetricFamily } from './metric-family.ts';
 import { createMetricProducer, type MetricsSdk } from './metric-producer.ts';
+import { createOtlpMetricExporter } from './otlp-metrics.ts';
 import { createPrometheusReader } from './prometheus.ts';
 
 const US_PER_S = 1e6;
@@ -38,6 +40,8 @@ export interface MetricOptions {
   readonly readers: readonly MetricReaderConfig[];
   /** Of durations that go out over OTLP; Prometheus' text format has explicit ones only. */
   readonly buckets: Buckets;
+  /** Of OTLP. */
+  readonly protocol: OtlpProtocol;
   /** Between two exports over OTLP. */
   readonly intervalMs: number;
   /** Takes the page of a Prometheus reader. */
@@ -77,21 +81,23 @@ export async function startMetrics(
   measureBalance(meter, sources);
   measurePipeline(meter, sources);
   measureProcess(meter);
-  return () => sdk.shutdown().catch(() => {}); // nobody at the endpoint: the figures are lost, nothing else
+  return async () => {
+    await sdk.shutdown().catch(() => {}); // nobody at the endpoint: the figures are lost, nothing else
+    metrics.disable();
+  };
 
   async function createReader(reader: MetricReaderConfig): Promise<MetricReader> {
     if (reader.kind === 'otlp') return createOtlpReader(sdkMetrics);
     const producer = createMetricProducer(sdkMetrics, sources.families, 'explicit', startMs);
-    const { reader: prometheus, page } = await createPrometheusReader(producer);
+    const { reader: prometheus, page } = createPrometheusReader(sdkMetrics, producer);
     options.serve(reader, page);
     return prometheus;
   }
 
   async function createOtlpReader(loaded: MetricsSdk): Promise<MetricReader> {
-    const { OTLPMetricExporter } = await import('@opentelemetry/exporter-metrics-otlp-grpc');
     const producer = createMetricProducer(loaded, sources.families, options.buckets, startMs);
     return new loaded.PeriodicExportingMetricReader({
-      exporter: new OTLPMetricExporter(),
+      exporter: await createOtlpMetricExporter(options.protocol),
       metricProducers: [producer],
       exportIntervalMillis: options.intervalMs,
       exportTimeoutMillis: Math.min(options.intervalMs, EXPORT_TIMEOUT_MS),
@@ -132,6 +138,10 @@ function measurePipeline(meter: Meter, sources: MetricSources): void {
   });
   meter.createObservableGauge(...instrument('hopspan.exporter.queue')).addCallback((result) => {
     for (const { name, waiting } of sources.exported()) result.observe(waiting, { exporter: name });
+  });
+  meter.createObservableGauge(...instrument('hopspan.exporter.queue.stored')).addCallback((result) => {
+    for (const { name, stored } of sources.exported())
+      if (stored !== undefined) result.observe(stored, { exporter: name });
   });
 }
 

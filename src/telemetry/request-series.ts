@@ -1,6 +1,7 @@
 import type { Hop } from '../correlate/hop.ts';
 import { isTls, type Side } from '../correlate/side.ts';
 import type { Bag } from '../spans/hop-attributes.ts';
+import type { HopSpan } from '../spans/hop-span.ts';
 import { fillHttpClient, fillHttpServer, KNOWN_METHODS } from '../spans/http.ts';
 import { errorText, OUTCOMES, type Outcome } from '../spans/outcome.ts';
 import { isGrpc } from '../spans/rpc.ts';
@@ -47,7 +48,7 @@ export const createRequests = (labels: Labels): Requests => ({
 /** Durations of requests on one side of the proxies, by what was asked and answered; bounded. */
 export interface RequestSeries {
   /** A side without a request counts nowhere. */
-  record(requests: Requests, hop: Hop, side: Side, outcome: Outcome, ns: number): void;
+  record(requests: Requests, hop: Hop, side: Side, outcome: Outcome, ns: number, span?: HopSpan): void;
   points(kind: Kind): readonly Series[];
 }
 
@@ -113,12 +114,12 @@ export function createRequestSeries(role: 'server' | 'client', buckets: Buckets)
   }
 
   return {
-    record(requests, hop, side, outcome, ns) {
+    record(requests, hop, side, outcome, ns, span) {
       if (!side.http?.request?.method) return;
       const series = isGrpc(side)
         ? rpcSeries(requests, hop, side, outcome)
         : httpSeries(requests, hop, side, outcome);
-      recordDuration(series.value, ns);
+      recordDuration(series.value, ns, span);
     },
     points: (kind) => all[kind],
   };

@@ -54,14 +54,15 @@ for (const isHttp of [false, true]) {
   const toSpans = createSpanBuilder({ phaseFloorNs: 0, resourceAttributes: {} });
   const metrics = createHopMetrics('explicit');
   const exponential = createHopMetrics('exponential');
-  const alone = measure(hops, (hop) => metrics.add(hop));
-  const withBuckets = measure(hops, (hop) => exponential.add(hop));
+  const [span] = toSpans(makeHop(0, isHttp));
+  const bare = measure(hops, (hop) => metrics.add(hop));
+  const alone = measure(hops, (hop) => metrics.add(hop, span));
+  const withBuckets = measure(hops, (hop) => exponential.add(hop, span));
   const spans = measure(hops, (hop) => void toSpans(hop));
   const both = measure(hops, (hop) => {
-    metrics.add(hop);
-    toSpans(hop);
+    metrics.add(hop, toSpans(hop)[0]);
   });
   console.log(
-    `${isHttp ? 'HTTP' : 'bytes'}: metrics alone ${alone} ns a hop (exponential ${withBuckets}), spans alone ${spans}, both ${both}`,
+    `${isHttp ? 'HTTP' : 'bytes'}: metrics alone ${alone} ns a hop (without exemplars ${bare}, exponential ${withBuckets}), spans alone ${spans}, both ${both}`,
   );
 }

@@ -107,7 +107,7 @@ service: { pipelines: { traces: { receivers: [ebpf], exporters: [otlp] } } }
     }
     process.env.OTEL_EXPORTER_OTLP_ENDPOINT = collector.otlpGrpcEndpoint;
     const stopMetrics = await startMetrics(sources(), {
-      ...{ readers: [{ kind: 'otlp' }], buckets: 'explicit', intervalMs: 60_000 },
+      ...{ readers: [{ kind: 'otlp' }], buckets: 'explicit', protocol: 'grpc', intervalMs: 60_000 },
       serve: () => assert.fail('no page'),
     });
     await stopMetrics();

@@ -38,6 +38,8 @@ export interface RunningHopspan {
   readonly child: Child;
   /** What a second pipeline without processors exported; for `unprocessed` only. */
   unprocessed(): Promise<FileSpan[]>;
+  /** Where a page is, by its path. */
+  url(path: string): string;
   /** What a page says, by its path, and with which status. */
   page(path: string): Promise<{ status: number; text: string }>;
   /** What was exported so far. */
@@ -115,11 +117,13 @@ export async function startHopspan(options: HopspanOptions = {}): Promise<Runnin
   const child = await startChild(command[0] ?? '', command.slice(1));
   await child.line(/ready/, READY_MS);
   const pages = options.pages ? await child.line(/answering/, READY_MS) : '';
+  const url = (path: string): string =>
+    pages.match(/http:[^,\s]+/g)?.find((each) => each.endsWith(path)) ?? '';
   return {
     child,
+    url,
     async page(path) {
-      const url = pages.match(/http:[^,\s]+/g)?.find((each) => each.endsWith(path));
-      const response = await fetch(url ?? '');
+      const response = await fetch(url(path));
       return { status: response.status, text: await response.text() };
     },
     spans: () => readSpans(path, true),

@@ -10,8 +10,17 @@ export interface Alert {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
+/** One exemplar as the query API gives it out. */
+export interface FoundExemplar {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: string;
+  readonly timestamp: number;
+}
+
 export interface Prometheus {
   alerts(): Promise<readonly Alert[]>;
+  /** Those of all series that a query names, since the start. */
+  exemplars(query: string): Promise<readonly FoundExemplar[]>;
   stop(): Promise<void>;
 }
 
@@ -30,6 +39,7 @@ export async function startPrometheus(folder: string, target: string): Promise<P
   const child = await startChild('prometheus', [
     ...[`--config.file=${file}`, `--storage.tsdb.path=${join(folder, 'prometheus')}`],
     ...[`--web.listen-address=127.0.0.1:${port}`, '--log.level=error'],
+    '--enable-feature=exemplar-storage',
   ]);
   const ask = (path: string): Promise<Response> => fetch(`http://127.0.0.1:${port}${path}`);
   await until('Prometheus to be ready', async () => {
@@ -43,6 +53,14 @@ export async function startPrometheus(folder: string, target: string): Promise<P
     alerts: async () => {
       const { data } = (await (await ask('/api/v1/alerts')).json()) as { data: { alerts: Alert[] } };
       return data.alerts;
+    },
+    exemplars: async (query) => {
+      const end = Date.now() / 1000 + 60;
+      const answer = await ask(
+        `/api/v1/query_exemplars?${new URLSearchParams({ query, start: '0', end: `${end}` })}`,
+      );
+      const { data } = (await answer.json()) as { data: { exemplars: FoundExemplar[] }[] };
+      return data.flatMap(({ exemplars }) => exemplars);
     },
     stop: async () => void (await child.stop()),
   };

@@ -24,6 +24,7 @@ test('without variables: the known proxies, to the console', () => {
     metricReaders: [],
     metricBuckets: 'explicit',
     metricIntervalMs: 60_000,
+    metricProtocol: 'grpc',
   });
 });
 

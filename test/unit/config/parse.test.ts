@@ -74,6 +74,7 @@ test('the documented shape, every default filled in', () => {
       metricReaders: [],
       metricBuckets: 'explicit',
       metricIntervalMs: 60_000,
+      metricProtocol: 'grpc',
     },
     resourceAttributes: {},
     propagators: ['tracecontext'],
@@ -395,5 +396,6 @@ test('anchors, CRLF, a byte order mark and comments are read', () => {
     metricReaders: [{ kind: 'otlp' }],
     metricBuckets: 'explicit',
     metricIntervalMs: 60_000,
+    metricProtocol: 'grpc',
   });
 });

@@ -49,6 +49,7 @@ function config(parts: Partial<Config>): Config {
         metricReaders: [],
         metricBuckets: 'explicit',
         metricIntervalMs: 60_000,
+        metricProtocol: 'grpc',
       },
       resourceAttributes: {},
       propagators: [],
