@@ -3,14 +3,17 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import type { BalanceWindow, ListenerCount } from '../../src/balance/balance.ts';
-import { COUNTERS } from '../../src/records.gen.ts';
+import { COUNTERS, SIDE_FLAGS } from '../../src/records.gen.ts';
+import { createHopMetrics } from '../../src/telemetry/hop-metrics.ts';
 import { type MetricSources, startMetrics } from '../../src/telemetry/metrics.ts';
+import { createSendMetrics } from '../../src/telemetry/send-metrics.ts';
 import { startCollector } from '../harness/collector.ts';
 import { envoyBinary } from '../harness/envoy.ts';
 import { fixturePaths } from '../harness/fixtures.ts';
 import { jaegerBinary } from '../harness/jaeger.ts';
 import { startChild, stopLeftovers, until } from '../harness/process.ts';
 import { allExpressions, namesIn, readRules } from '../harness/promql.ts';
+import { downstreamRecord, hopOf, upstreamRecord } from '../harness/side-record.ts';
 import { temporaryFolder } from '../harness/temporary-folder.ts';
 
 after(stopLeftovers);
@@ -33,18 +36,23 @@ function sources(): MetricSources {
     upstreams: new Map([['127.0.0.1:8080', { name: '127.0.0.1:8080', total: 4 }]]),
     connections: [{ window: 4 }],
   } as unknown as ListenerCount;
+  const hops = createHopMetrics();
+  const carried = { flags: SIDE_FLAGS.EXCHANGE, exchange: 1 };
+  hops.add(hopOf({ downstream: downstreamRecord(carried), upstream: upstreamRecord(carried) }));
+  const sends = createSendMetrics('explicit');
+  sends.onSent('otlp', 3);
   const counters = Object.keys(COUNTERS).filter((name) => name !== 'size');
   const lost = Object.fromEntries([...counters, 'undrained', 'turnsRefused'].map((name) => [name, 1]));
   return {
     balance: { listeners: () => [listener], findings: () => [] },
     onWindow: (record) => record({ listeners: [listener] } as unknown as BalanceWindow),
-    families: () => [],
+    families: () => [...hops.families(), ...sends.families()],
     records: () => 4,
     lost: () => [lost as ReturnType<MetricSources['lost']>[number]],
     correlated: () => [{ hops: 4, contradictions: 0, ambiguous: 0 }],
     received: () => [{ name: 'otlp', stats: { accepted: 1, refused: 0, rejected: 0 } }],
     processed: () => [{ pipeline: 'traces', name: 'hop_parent', stats: { moved: 1 } }],
-    exported: () => [{ name: 'otlp', accepted: 2, exported: 1, dropped: 1, waiting: 1 }],
+    exported: () => [{ name: 'otlp', accepted: 2, exported: 1, dropped: 1, waiting: 1, stored: 1 }],
   };
 }
 
