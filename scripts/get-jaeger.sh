@@ -22,40 +22,7 @@ if [ -x "$binary" ]; then
 fi
 
 wanted=$(sed -n 's/^go //p' "$module/go.mod")
-
-# True when the Go found is at least the version that go.mod names.
-go_is_new_enough() {
-  command -v go >/dev/null 2>&1 || return 1
-  found=$(GOTOOLCHAIN=local go env GOVERSION | sed 's/^go//')
-  [ "$(printf '%s\n%s\n' "$wanted" "$found" | sort -V | head -n 1)" = "$wanted" ]
-}
-
-# Debian's Go may be too old for Jaeger, but fetches and verifies the one that is not: toolchains are Go modules.
-go_toolchain=go1.26.8
-fetch_go() {
-  [ "${CI:-}" = true ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 || return 1
-  echo "get-jaeger: fetching $go_toolchain" >&2
-  command -v go >/dev/null 2>&1 || DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends golang-go >&2 ||
-    { apt-get update >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends golang-go >&2; } ||
-    return 1
-  folder_of_go=$(go mod download -json "golang.org/toolchain@v0.0.1-$go_toolchain.linux-$(go env GOARCH)" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
-  [ -n "$folder_of_go" ] || return 1
-  # A module's files come without the permission to run them.
-  chmod +x "$folder_of_go"/bin/* "$folder_of_go"/pkg/tool/*/*
-  PATH=$folder_of_go/bin:$PATH
-  go_is_new_enough
-}
-
-docker_answers() {
-  command -v docker >/dev/null 2>&1 && docker version >/dev/null 2>&1
-}
-
-# Goes through a temporary folder in the same file system: the rename is atomic.
-prepare() {
-  mkdir -p "$folder"
-  work=$(mktemp -d "$folder/.build.XXXXXX")
-  trap 'rm -rf "$work"' EXIT INT TERM
-}
+. "$root/scripts/go-toolchain.sh"
 
 if go_is_new_enough || { ! docker_answers && fetch_go; }; then
   prepare
@@ -68,14 +35,7 @@ if go_is_new_enough || { ! docker_answers && fetch_go; }; then
 elif docker_answers; then
   prepare
   echo "get-jaeger: taking Jaeger out of the image $image" >&2
-  container=$(docker create "$image")
-  entry=$(docker inspect --format '{{index .Config.Entrypoint 0}}' "$container")
-  docker cp --follow-link "$container:$entry" "$work/jaeger" >&2 || {
-    docker rm "$container" >/dev/null
-    exit 1
-  }
-  docker rm "$container" >/dev/null
-  chmod 755 "$work/jaeger"
+  take_out_of_image "$image" "$work/jaeger"
 else
   echo "get-jaeger: Jaeger needs Go $wanted or newer to be built, or Docker to be fetched; this machine has neither." >&2
   exit 4

@@ -67,15 +67,16 @@ export function jaegerBinary(): { readonly path: string } | { readonly missing: 
   throw new Error(`get-jaeger.sh failed (${status}):\n${stderr}`);
 }
 
-/** Starts Jaeger with storage in memory on free ports; resolves when it is healthy. */
-export async function startJaeger(): Promise<Jaeger> {
+/** Starts Jaeger with storage in memory on free ports; resolves when it is healthy. `more`: files over its configuration. */
+export async function startJaeger(...more: readonly string[]): Promise<Jaeger> {
   const binary = jaegerBinary();
   if ('missing' in binary) throw new Error(binary.missing);
   const names = ['QUERY', 'QUERY_GRPC', 'HEALTH', 'OTLP_GRPC', 'OTLP_HTTP'] as const;
   const ports = new Map(await Promise.all(names.map(async (name) => [name, await freePort()] as const)));
   const env = Object.fromEntries([...ports].map(([name, port]) => [`JAEGER_${name}_PORT`, String(port)]));
   const config = fileURLToPath(new URL('jaeger/jaeger.yaml', import.meta.url));
-  const child = await startChild(binary.path, ['--config', `file:${config}`], {
+  const configs = [config, ...more].flatMap((file) => ['--config', `file:${file}`]);
+  const child = await startChild(binary.path, configs, {
     // Jaeger traces its own query API, and would send that to the default OTLP port: to the system under test.
     env: { ...process.env, ...env, OTEL_TRACES_SAMPLER: 'always_off' },
   });
