@@ -49,12 +49,13 @@ $(MAIN): $(SOURCES) tsconfig.json tsconfig.build.json $(MODULES)
 	$(TSC) -p tsconfig.build.json
 	@touch $@
 
-# Envoy and Jaeger are fetched first, so that no test's time limit pays for it; status 4: cannot be had here, and
+# Envoy, Jaeger and the Collector are fetched first, so that no test's time limit pays for it; status 4: cannot be had here, and
 # the test that needs it says so.
 test: build
 	@scripts/install-deps.sh test
 	@scripts/get-envoy.sh >/dev/null
 	@scripts/get-jaeger.sh >/dev/null || [ $$? = 4 ]
+	@scripts/get-otelcol.sh >/dev/null || [ $$? = 4 ]
 	@$(NODE) scripts/test.ts $(TESTS)
 
 check: build

@@ -14,7 +14,7 @@ import { freePort } from '../harness/ports.ts';
 import { type Child, startChild, until } from '../harness/process.ts';
 import { temporaryFolder } from '../harness/temporary-folder.ts';
 import { CONNECTIONS, openStage } from './load.ts';
-import { round, say, sayAim, sayTable } from './report.ts';
+import { round, say, sayAim } from './report.ts';
 import { cpuNs, memoryOf, ROOT } from './tools.ts';
 
 const CATCH_UP_MS = 900_000;
@@ -25,6 +25,11 @@ const READ_BACK = 500;
 
 /** The minutes whose resident memory is compared: the last one with this one. */
 const SETTLED_MINUTE = 5;
+const WIDTH = 13;
+const COLUMNS = [
+  ...['s', 'hops/s', 'hopspan CPU', 'Envoy', 'Collector', 'Jaeger'],
+  ...['hopspan MB', 'Collector MB', 'Jaeger MB', 'waiting', 'load avg'],
+] as const;
 const GROWTH = {
   what: 'resident memory of the last minute over that of the fifth',
   limit: 1.05,
@@ -138,20 +143,7 @@ async function watch(
   ended: () => boolean,
 ): Promise<number[]> {
   const pids = [watched.hopspan.pid, proxyPid, watched.collector.child.pid, watched.jaeger.child.pid];
-  const rows: string[][] = [
-    [
-      's',
-      'hops/s',
-      'hopspan CPU',
-      'Envoy',
-      'Collector',
-      'Jaeger',
-      'hopspan MB',
-      'Collector',
-      'Jaeger',
-      'waiting',
-    ],
-  ];
+  say(`  ${COLUMNS.map((name) => name.padStart(WIDTH)).join('')}`);
   const memory: number[] = [];
   const startMs = performance.now();
   let last = { atMs: startMs, cpu: pids.map(cpuNs), hops: (await count(watched)).hops };
@@ -167,10 +159,11 @@ async function watch(
     memory.push(own);
     const megabytes = [own, collector, jaeger].map(round);
     const perSecond = round((hops - last.hops) / seconds);
-    rows.push([String(at * everyS), perSecond, ...percent, ...megabytes, String(waiting)]);
+    const load = loadavg()[0]?.toFixed(1) ?? '';
+    const cells = [String(at * everyS), perSecond, ...percent, ...megabytes, String(waiting), load];
+    say(`  ${cells.map((cell) => cell.padStart(WIDTH)).join('')}`);
     last = now;
   }
-  sayTable(rows);
   return memory;
 }
 

@@ -5,6 +5,7 @@ import { after, describe, it } from 'node:test';
 import { startCollector } from '../harness/collector.ts';
 import { envoyBinary } from '../harness/envoy.ts';
 import { type JaegerTrace, jaegerBinary, startJaeger } from '../harness/jaeger.ts';
+import { otelcolBinary } from '../harness/otelcol.ts';
 import { awaitListening, freePort } from '../harness/ports.ts';
 import { startChild, stopLeftovers, until } from '../harness/process.ts';
 import { type Prometheus, startPrometheus } from '../harness/prometheus.ts';
@@ -50,8 +51,8 @@ async function firing({ alerts }: Prometheus): Promise<readonly string[]> {
 }
 
 describe('the tour of docs/quickstart.md, with its files and without its containers', () => {
-  const found = jaegerBinary();
-  const skip = 'missing' in found ? `no Jaeger on this machine: ${found.missing}` : false;
+  const lacking = [jaegerBinary(), otelcolBinary()].find((found) => 'missing' in found);
+  const skip = lacking ? `no Jaeger or no Collector on this machine: ${lacking.missing}` : false;
 
   it('shows waterfalls in Jaeger; alerts fire while the backend hangs, and clear', { skip }, async () => {
     const folder = temporaryFolder(after);
