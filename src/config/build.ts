@@ -1,5 +1,10 @@
 import { parseHttpEndpoint } from '../exporter/otlp/endpoint.ts';
-import { DEFAULT_DISK_BYTES, DEFAULT_HTTP_ENDPOINT, DEFAULT_OTLP_OPTIONS } from '../exporter/otlp/options.ts';
+import {
+  DEFAULT_DISK_BYTES,
+  DEFAULT_HTTP_ENDPOINT,
+  DEFAULT_OTLP_OPTIONS,
+  DEFAULT_UNWRITTEN_SPANS,
+} from '../exporter/otlp/options.ts';
 import type { Remark } from './mistakes.ts';
 import { type OtlpEnv, readMetricEnv } from './otel-env.ts';
 import { resolveEndpoint } from './otlp-rules.ts';
@@ -89,9 +94,10 @@ function built(
   insecure: boolean,
 ): Omit<OtlpExporterConfig, 'protocol'> {
   const retry = parsed.retry_on_failure;
-  const { queue_size: queueSize, directory, max_size: maxBytes = DEFAULT_DISK_BYTES } = parsed.sending_queue;
+  const { queue_size, directory, max_size: maxBytes = DEFAULT_DISK_BYTES } = parsed.sending_queue;
   // A disk's bound is its size: time would lose what was promised.
   const maxElapsedMs = directory === undefined ? DEFAULT_OTLP_OPTIONS.retry.maxElapsedMs : 0;
+  const queueSize = directory === undefined ? DEFAULT_OTLP_OPTIONS.queueSize : DEFAULT_UNWRITTEN_SPANS;
   return {
     type: 'otlp',
     name,
@@ -105,7 +111,7 @@ function built(
       ...given('certFile', parsed.tls.cert_file ?? env.certFile),
       ...given('keyFile', parsed.tls.key_file ?? env.keyFile),
     },
-    queueSize,
+    queueSize: queue_size ?? queueSize,
     ...(directory === undefined ? {} : { disk: { directory, maxBytes } }),
     retry: {
       enabled: retry.enabled,

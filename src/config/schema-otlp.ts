@@ -1,5 +1,9 @@
 import { z } from 'zod';
-import { DEFAULT_HTTP_ENDPOINT, DEFAULT_OTLP_OPTIONS } from '../exporter/otlp/options.ts';
+import {
+  DEFAULT_HTTP_ENDPOINT,
+  DEFAULT_OTLP_OPTIONS,
+  DEFAULT_UNWRITTEN_SPANS,
+} from '../exporter/otlp/options.ts';
 import { FIELD_INFO, optional, section } from './fields.ts';
 import {
   ENDPOINT_RULE,
@@ -80,9 +84,9 @@ const COMMON = {
   sending_queue: section({
     queue_size: optional(
       integerRule(1, 10_000_000, 'spans'),
-      DEFAULT_OTLP_OPTIONS.queueSize,
-      String(DEFAULT_OTLP_OPTIONS.queueSize),
-      'The most spans that may wait in memory; those on top of it are dropped and counted.',
+      undefined,
+      `${DEFAULT_OTLP_OPTIONS.queueSize}; with \`directory\` ${DEFAULT_UNWRITTEN_SPANS}`,
+      'The most spans that may wait in memory, with `directory` until they are written; those on top of it are dropped and counted.',
     ),
     directory: optional(
       FILE_RULE,

@@ -59,5 +59,10 @@ export const DEFAULT_OTLP_OPTIONS: OtlpOptions = {
   retry: { enabled: true, initialIntervalMs: 1_000, maxIntervalMs: 30_000, maxElapsedMs: 300_000 },
 };
 
+/**
+ * Spans that may wait to be written where there is a queue on disk: some 60 MB, so that a disk that stands still for some
+ * seconds loses nothing.
+ */
+export const DEFAULT_UNWRITTEN_SPANS = 204_800;
 export const DEFAULT_HTTP_ENDPOINT = 'http://localhost:4318';
 export const DEFAULT_DISK_BYTES = 1024 * 1024 * 1024;

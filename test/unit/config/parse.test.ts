@@ -230,6 +230,7 @@ test('a queue on disk, in which nothing grows too old', () => {
   assert.ok(built.type === 'otlp');
   assert.deepEqual(built.disk, { directory: '/var/lib/q', maxBytes: 2 ** 30 });
   assert.equal(built.retry.maxElapsedMs, 0);
+  assert.equal(built.queueSize, 204_800);
   const chosen = exporter(
     'otlphttp',
     '{sending_queue: {directory: q, max_size: 2GiB}, retry_on_failure: {max_elapsed_time: 1h}}',

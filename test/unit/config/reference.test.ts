@@ -62,7 +62,7 @@ test('defaults in the reference are the defaults of an empty component', () => {
     'exporters.otlp.endpoint': `\`OTEL_EXPORTER_OTLP_ENDPOINT\`, else \`${otlp.endpoint}\``,
     'exporters.otlp.compression': `\`OTEL_EXPORTER_OTLP_COMPRESSION\`, else \`${otlp.compression}\``,
     'exporters.otlp.timeout': `\`OTEL_EXPORTER_OTLP_TIMEOUT\`, else ${otlp.timeoutMs / 1000}s`,
-    'exporters.otlp.sending_queue.queue_size': String(otlp.queueSize),
+    'exporters.otlp.sending_queue.queue_size': `${otlp.queueSize}; with \`directory\` 204800`,
     'exporters.otlp.retry_on_failure.enabled': String(otlp.retry.enabled),
     'exporters.otlp.retry_on_failure.initial_interval': `${otlp.retry.initialIntervalMs / 1000}s`,
     'exporters.otlp.retry_on_failure.max_interval': `${otlp.retry.maxIntervalMs / 1000}s`,

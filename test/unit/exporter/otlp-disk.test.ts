@@ -4,7 +4,11 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import type { Exporter } from '../../../src/exporter/exporter.ts';
 import type { Batch } from '../../../src/exporter/otlp/batch.ts';
-import { DEFAULT_OTLP_OPTIONS, type OtlpOptions } from '../../../src/exporter/otlp/options.ts';
+import {
+  DEFAULT_OTLP_OPTIONS,
+  DEFAULT_UNWRITTEN_SPANS,
+  type OtlpOptions,
+} from '../../../src/exporter/otlp/options.ts';
 import { createOtlpExporter } from '../../../src/exporter/otlp/otlp-exporter.ts';
 import type { StoredBatch } from '../../../src/exporter/otlp/queue-file.ts';
 import type { SendResult } from '../../../src/exporter/otlp/send-result.ts';
@@ -155,6 +159,25 @@ test('a full disk share drops the newest, counted and said; the oldest are kept'
   assert.equal(state.sent[0]?.id, 1);
   assert.ok(exporter.hasRoom(1));
   assertStats(exporter, { exported: stored, stored: 0 });
+});
+
+test('a disk that stands still for five seconds of 5,000 exchanges of 7 spans each loses nothing', async () => {
+  const { exporter, state, store, pass } = create(new Map(), { queueSize: DEFAULT_UNWRITTEN_SPANS });
+  await exporter.start();
+  state.answer = TAKEN;
+  store.hang();
+  const spans = exchanges(0, 64);
+  const times = Math.floor((5 * 5000 * 7) / spans.length);
+  for (let n = 0; n < times; n++) exporter.export(spans);
+  assertStats(exporter, {
+    accepted: times * spans.length,
+    waiting: times * spans.length,
+    dropped: 0,
+    stored: 0,
+  });
+  store.resume();
+  await pass(5000);
+  assertStats(exporter, { exported: times * spans.length, stored: 0, dropped: 0 });
 });
 
 describe('a disk that fails', () => {
