@@ -5,8 +5,8 @@
  *   load backend REQUEST_BYTES ANSWER_BYTES
  *     Listens on a free port of 127.0.0.1, prints it, and answers every REQUEST_BYTES with ANSWER_BYTES.
  *   load client PORT REQUEST_BYTES ANSWER_BYTES CONNECTIONS SECONDS RATE [MAX_REQUESTS]
- *     Keeps CONNECTIONS open, one request under way on each; RATE requests per second in all, 0: as fast as
- *     they come back. Prints one line of JSON.
+ *     Keeps CONNECTIONS open, one request under way on each; RATE requests per second in all, fewer where the machine
+ *     does not keep up, 0: as fast as they come back. Prints one line of JSON.
  *   load http1 backend|client ..., load grpc backend|client ...
  *     The same in HTTP/1.1: a GET with a head of REQUEST_BYTES, and a body of ANSWER_BYTES; and as unary calls of gRPC over
  *     HTTP/2, one at a time on each of the client's connections. A proxy may add to heads and share connections.
@@ -200,12 +200,19 @@ static void run_client(int port, uint32_t request, uint32_t answer, uint32_t con
 	struct peer *peers = connect_all(epoll, port, connections);
 	struct peer **idle = calloc(connections, sizeof(*idle)); /* a ring, longest idle first */
 	uint64_t begin = now_ns(), end = begin + (uint64_t)(seconds * 1e9), now = begin, sent = 0, done = 0;
+	uint64_t origin = begin; /* of the schedule */
 	uint32_t idle_first = 0, idle_count = connections;
 
 	for (uint32_t i = 0; i < connections; i++)
 		idle[i] = &peers[i];
 	for (;;) {
-		uint64_t due = rate > 0 ? (uint64_t)((double)(now - begin) / 1e9 * rate) + 1 : UINT64_MAX;
+		uint64_t due = rate > 0 ? (uint64_t)((double)(now - origin) / 1e9 * rate) + 1 : UINT64_MAX;
+
+		if (rate > 0 && (double)due > (double)sent + rate) {
+			/* A machine that did not keep up is left its lost time: no burst makes up for more than a second. */
+			origin += (uint64_t)(((double)(due - sent) - rate) / rate * 1e9);
+			due = sent + (uint64_t)rate;
+		}
 
 		if (limit && due > limit)
 			due = limit;

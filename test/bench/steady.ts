@@ -19,6 +19,8 @@ import { cpuNs, memoryOf, ROOT } from './tools.ts';
 
 const CATCH_UP_MS = 900_000;
 const LOOK_MS = 1000;
+/** Looks at which nothing has moved, after which what is missing is lost; the Collector tells of spans every 15 s. */
+const STILL_LOOKS = 40;
 /** So many traces Jaeger keeps, and so many of them are read back. */
 const KEPT = 10_000;
 const READ_BACK = 500;
@@ -167,6 +169,28 @@ async function watch(
   return memory;
 }
 
+/** Looks until every span is where it belongs, or nothing moves any more. */
+async function settled(watched: Watched, requests: number): Promise<Counts> {
+  let last = '';
+  let still = 0;
+  return until(
+    'every span to be where it belongs',
+    async () => {
+      const now = await count(watched);
+      const arrived = now.accepted >= now.exported && now.sent >= now.accepted && now.stored >= now.sent;
+      const all = now.hops >= requests && now.servers >= requests && now.waiting === 0 && arrived;
+      if (all) return now;
+      const text = JSON.stringify(now);
+      still = text === last ? still + 1 : 0;
+      last = text;
+      if (still >= STILL_LOOKS) return now;
+      await sleep(LOOK_MS);
+      return false;
+    },
+    CATCH_UP_MS,
+  );
+}
+
 /** Traces of the last exchanges as Jaeger has them: how many, and how many of them are no whole hop. */
 async function readBack(jaeger: Jaeger): Promise<{ traces: number; broken: number }> {
   const traces = await jaeger.traces('envoy', { limit: READ_BACK, timeoutMs: 60_000 });
@@ -212,20 +236,7 @@ async function main(rate: number, seconds: number): Promise<void> {
   const { requests, perSecond, p50Us, p99Us } = await load;
   await stage.stop();
   const endMs = performance.now();
-  const done = await until(
-    'every span to be where it belongs',
-    async () => {
-      const now = await count(watched);
-      const arrived = now.accepted >= now.exported && now.sent >= now.accepted && now.stored >= now.sent;
-      const all = now.hops >= requests && now.servers >= requests && now.waiting === 0 && arrived;
-      if (!all) await sleep(LOOK_MS);
-      return all && now;
-    },
-    CATCH_UP_MS,
-  ).catch(async (error: Error) => {
-    say(`  ${error.message}`);
-    return count(watched);
-  });
+  const done = await settled(watched, requests);
   const behindS = (performance.now() - endMs) / 1000;
   const { traces, broken } = await readBack(watched.jaeger);
   const exit = await hopspan.stop('SIGTERM', 20_000);
