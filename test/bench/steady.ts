@@ -252,9 +252,9 @@ async function main(rate: number, seconds: number): Promise<void> {
   say(`  spans accepted by Jaeger         ${done.stored}`);
   say(`  traces read back from Jaeger     ${traces}, not whole ${broken}`);
   say(`  all was there ${behindS.toFixed(1)} s after the last exchange`);
-  const settled = memory[SETTLED_MINUTE - 1];
+  const fifth = memory[SETTLED_MINUTE - 1];
   const last = memory.at(-1);
-  if (everyS === 60 && settled && last) sayAim(GROWTH, last / settled);
+  if (everyS === 60 && fifth && last) sayAim(GROWTH, last / fifth);
   const exact = [done.hops, done.servers].every((hops) => hops === requests);
   const same = [done.accepted, done.sent, done.stored].every((spans) => spans === done.exported);
   const whole = exact && same && done.dropped === 0 && done.lost === 0 && broken === 0;
