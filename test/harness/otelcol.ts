@@ -140,10 +140,10 @@ export async function startOtelcol(options: OtelcolOptions): Promise<Otelcol> {
   };
 }
 
-/** All values of one of the Collector's own metrics added up; its name without the suffixes of unit and type. */
+/** All values of one metric added up, those with other `labels` left out; its name without Prometheus' `_total`. */
 export function sumOf(samples: readonly Sample[], metric: string, labels: Sample['labels'] = {}): number {
-  const name = new RegExp(`^${metric}(__?[a-z]+)*$`);
   const matches = (sample: Sample): boolean =>
-    name.test(sample.name) && Object.entries(labels).every(([key, value]) => sample.labels[key] === value);
+    (sample.name === metric || sample.name === `${metric}_total`) &&
+    Object.entries(labels).every(([key, value]) => sample.labels[key] === value);
   return samples.filter(matches).reduce((sum, { value }) => sum + value, 0);
 }
