@@ -1,6 +1,6 @@
 import koffi from 'koffi';
 import { HopspanError } from '../errors.ts';
-import { errnoText } from './memory.ts';
+import { duplicate, errnoText } from './memory.ts';
 
 const LOG_BUFFER_BYTES = 1 << 20;
 export const LIBRARY = 'libbpf.so.1';
@@ -24,11 +24,10 @@ function bind(library: ReturnType<typeof koffi.load>) {
     setInitialValue: library.func('int bpf_map__set_initial_value(void *map, const void *data, size_t size)'),
     programFd: library.func('int bpf_program__fd(void *prog)'),
     setAutoload: library.func('int bpf_program__set_autoload(void *prog, bool autoload)'),
+    setAttachType: library.func('int bpf_program__set_expected_attach_type(void *prog, int type)'),
     attach: library.func('void *bpf_program__attach(void *prog)'),
-    attachUprobe: library.func(
-      'void *bpf_program__attach_uprobe_opts(void *prog, int pid, const char *path, size_t offset, const void *opts)',
-    ),
     attachCgroup: library.func('void *bpf_program__attach_cgroup(void *prog, int cgroup_fd)'),
+    linkFd: library.func('int bpf_link__fd(const void *link)'),
     destroyLink: library.func('int bpf_link__destroy(void *link)'),
     update: library.func(
       'int bpf_map_update_elem(int fd, const void *key, const void *value, uint64_t flags)',
@@ -77,21 +76,20 @@ function openOptions(logBuffer: Buffer): Buffer {
   return options;
 }
 
-/** struct bpf_uprobe_opts up to func_name, on a 64-bit machine. */
-function uprobeOptions(symbol: Buffer): Buffer {
-  const options = Buffer.alloc(40);
-  options.writeBigUInt64LE(40n, 0);
-  options.writeBigUInt64LE(koffi.address(symbol), 32);
-  return options;
+/** Inserts or replaces an element of the map behind a descriptor; false when it is full. */
+export function updateMap(fd: number, key: Buffer, value: Buffer): boolean {
+  return libbpf().update(fd, key, value, 0n) === 0;
 }
 
-/** A program's attachment to one place, apart from those that live as long as the object. */
-export interface Link {
-  /** May be called twice. */
-  detach(): void;
+/** Deletes an element of the map behind a descriptor; false when it was not there. */
+export function removeFromMap(fd: number, key: Buffer): boolean {
+  return libbpf().remove(fd, key) === 0;
 }
 
-/** A BPF object from open to close. Links are held by file descriptor only: nothing outlives the process. */
+/**
+ * A BPF object until its programs are attached. What is to live longer is taken as file descriptors, which no library is
+ * needed for. Nothing is pinned: it all ends with the last descriptor.
+ */
 export class BpfObject {
   readonly #api = libbpf();
   readonly #log = Buffer.alloc(LOG_BUFFER_BYTES);
@@ -134,6 +132,11 @@ export class BpfObject {
     );
   }
 
+  /** An `enum bpf_attach_type` of include/uapi/linux/bpf.h that the program's section does not say. */
+  setAttachType(program: string, type: number): void {
+    this.#check(this.#api.setAttachType(this.#program(program), type), `say how ${program} is attached`);
+  }
+
   attach(program: string): void {
     this.#keep(this.#api.attach(this.#program(program)), program);
   }
@@ -142,45 +145,30 @@ export class BpfObject {
     this.#keep(this.#api.attachCgroup(this.#program(program), cgroupFd), program);
   }
 
-  /**
-   * Runs the program whenever process `pid`, any thread of it, enters a function of the ELF file at `path`.
-   * Returns an errno's name where the kernel or the file does not allow it.
-   */
-  attachUprobe(program: string, pid: number, path: string, symbol: string): Link | string {
-    const name = Buffer.from(`${symbol}\0`);
-    const link: Pointer = this.#api.attachUprobe(this.#program(program), pid, path, 0, uprobeOptions(name));
-    if (!link) return errnoText();
-    this.#links.add(link);
-    return {
-      detach: () => {
-        if (this.#links.delete(link)) this.#api.destroyLink(link);
-      },
-    };
-  }
-
+  /** The map's descriptor, which ends with the object. */
   mapFd(map: string): number {
     return this.#api.mapFd(this.#map(map));
   }
 
-  /** Inserts or replaces an element; false when the map is full. */
-  update(map: string, key: Buffer, value: Buffer): boolean {
-    return this.#api.update(this.mapFd(map), key, value, 0n) === 0;
+  /** A descriptor of one's own for the map, which outlives the object. */
+  takeMap(map: string): number {
+    return duplicate(this.mapFd(map));
   }
 
-  /** Deletes an element; false when it was not there. */
-  remove(map: string, key: Buffer): boolean {
-    return this.#api.remove(this.mapFd(map), key) === 0;
+  /** A descriptor of one's own for a loaded program. */
+  takeProgram(program: string): number {
+    return duplicate(this.#api.programFd(this.#program(program)));
   }
 
-  /** Ends all programs' runs; maps stay. */
-  detach(): void {
+  /** Descriptors of one's own for all links: programs run until the last of each is closed. */
+  takeLinks(): number[] {
+    return [...this.#links].map((link) => duplicate(this.#api.linkFd(link)));
+  }
+
+  /** Ends what was not taken. May be called twice. */
+  close(): void {
     for (const link of this.#links) this.#api.destroyLink(link);
     this.#links.clear();
-  }
-
-  /** Detaches and unloads. May be called twice. */
-  close(): void {
-    this.detach();
     if (this.#object) this.#api.close(this.#object);
     this.#object = null;
   }

@@ -11,6 +11,8 @@ const cMmap = libc.func('void *mmap(void *addr, size_t length, int prot, int fla
 const cMunmap = libc.func('int munmap(void *addr, size_t length)');
 const cOpen = libc.func('int open(const char *path, int flags)');
 const cClose = libc.func('int close(int fd)');
+const cFcntl = libc.func('int fcntl(int fd, int cmd, int arg)');
+const F_DUPFD_CLOEXEC = 1030;
 
 const O_RDONLY_DIRECTORY_CLOEXEC = 0o2200000;
 
@@ -56,6 +58,16 @@ export function openDirectory(path: string): number {
 
 export function closeDescriptor(fd: number): void {
   cClose(fd);
+}
+
+/** Another descriptor for the same open file. @throws HopspanError BPF_LOAD_FAILED when there is none left. */
+export function duplicate(fd: number): number {
+  const copy: number = cFcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (copy >= 0) return copy;
+  throw new HopspanError(
+    'BPF_LOAD_FAILED',
+    `a file descriptor cannot be kept: ${errnoText()}; raise the limit of open files (ulimit -n).`,
+  );
 }
 
 /** The last C call's errno as text such as "EPERM". */

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { HopspanError } from '../errors.ts';
-import { BpfObject, type Link } from '../native/libbpf.ts';
+import { BpfObject, removeFromMap, updateMap } from '../native/libbpf.ts';
 import { closeDescriptor, type Mapping, mapShared, openDirectory, PAGE_SIZE } from '../native/memory.ts';
 import { openRing, type Ring, type RingMemory } from '../native/ring.ts';
+import { attachUprobe, type Link, UPROBE_MULTI, type UprobeProgram, uprobeKind } from '../native/uprobe.ts';
 import { CONFIG, CONNECTION, COUNTERS, PROCESS_RECORD, SHARED } from '../records.gen.ts';
 import { cgroup2Mount } from './cgroup.ts';
 
@@ -18,6 +19,17 @@ const TRACEPOINT_PROGRAMS = [
   'on_destroy',
 ] as const;
 const CGROUP_PROGRAMS = ['on_accept4', 'on_accept6'] as const;
+const TURN_PROGRAM = 'on_turn';
+/** Maps that are read or written here. */
+const MAPS = [
+  'records',
+  '.bss',
+  'connections',
+  'targets',
+  'target_names',
+  'target_ports',
+  'proxy_names',
+] as const;
 /** Places of the connection table that are mapped at first. */
 const FIRST_PLACES = 1024;
 const NAME_BYTES = PROCESS_RECORD.size - PROCESS_RECORD.name;
@@ -68,69 +80,136 @@ export function objectPath(): string {
 }
 
 /**
+ * Probes that are loaded and attached, as file descriptors: all that takes privileges is done. They may be handed to
+ * another program image of the process.
+ */
+export interface AttachedProbes {
+  readonly options: ProbeOptions;
+  readonly maps: Readonly<Record<(typeof MAPS)[number], number>>;
+  readonly links: readonly number[];
+  readonly turns: UprobeProgram;
+  readonly acceptHook: boolean;
+}
+
+/** Every descriptor of it. */
+export function descriptorsOf({ maps, links, turns }: AttachedProbes): number[] {
+  return [...Object.values(maps), ...links, turns.fd];
+}
+
+/**
  * Loads and attaches the probes.
  * @throws HopspanError LIBBPF_MISSING or BPF_LOAD_FAILED; nothing stays attached then.
  */
-export function loadProbes(options: ProbeOptions): Probes {
+export function attachProbes({
+  maxConnections,
+  ringBufferBytes,
+  maxHeadBytes,
+}: ProbeOptions): AttachedProbes {
   const object = new BpfObject(readFileSync(objectPath()));
+  try {
+    object.setMaxEntries('records', ringBufferBytes);
+    object.setMaxEntries('connections', maxConnections);
+    object.setMaxEntries('free_places', maxConnections);
+    const config = Buffer.alloc(CONFIG.size);
+    config.writeUInt32LE(maxConnections, CONFIG.maxConnections);
+    config.writeUInt32LE(maxHeadBytes, CONFIG.maxHeadBytes);
+    object.setReadOnlyData(config);
+    const kind = uprobeKind();
+    if (kind === 'multi') object.setAttachType(TURN_PROGRAM, UPROBE_MULTI);
+    const cgroup = openCgroup();
+    if (cgroup < 0) for (const program of CGROUP_PROGRAMS) object.skipProgram(program);
+    object.load();
+    for (const program of TRACEPOINT_PROGRAMS) object.attach(program);
+    const acceptHook = cgroup >= 0 && attachAccept(object, cgroup);
+    const maps = Object.fromEntries(MAPS.map((name) => [name, object.takeMap(name)]));
+    return {
+      options: { maxConnections, ringBufferBytes, maxHeadBytes },
+      maps: maps as AttachedProbes['maps'],
+      links: object.takeLinks(),
+      turns: { fd: object.takeProgram(TURN_PROGRAM), kind },
+      acceptHook,
+    };
+  } finally {
+    object.close();
+  }
+}
+
+/**
+ * Makes attached probes usable; takes no capability.
+ * @throws HopspanError BPF_LOAD_FAILED; nothing stays attached then.
+ */
+export function openProbes(attached: AttachedProbes): Probes {
+  const { options, maps } = attached;
+  const links = new Set(attached.links);
   const mappings: Pick<Mapping, 'unmap'>[] = [];
   const keep = (mapping: Mapping): ArrayBuffer => {
     mappings.push(mapping);
     return mapping.buffer;
   };
+  const turnLinks = new Set<Link>();
+  function detach(): void {
+    for (const fd of links) closeDescriptor(fd);
+    links.clear();
+    for (const link of turnLinks) link.detach();
+    turnLinks.clear();
+  }
+  let open = true;
+  function close(): void {
+    for (const mapping of mappings) mapping.unmap();
+    detach();
+    if (open) for (const fd of [...Object.values(maps), attached.turns.fd]) closeDescriptor(fd);
+    open = false;
+  }
   try {
-    object.setMaxEntries('records', options.ringBufferBytes);
-    object.setMaxEntries('connections', options.maxConnections);
-    object.setMaxEntries('free_places', options.maxConnections);
-    const config = Buffer.alloc(CONFIG.size);
-    config.writeUInt32LE(options.maxConnections, CONFIG.maxConnections);
-    config.writeUInt32LE(options.maxHeadBytes, CONFIG.maxHeadBytes);
-    object.setReadOnlyData(config);
-    const cgroup = openCgroup();
-    if (cgroup < 0) for (const program of CGROUP_PROGRAMS) object.skipProgram(program);
-    object.load();
-
-    const ring = openRing(object.mapFd('records'), options.ringBufferBytes);
-    const shared = keep(mapShared(object.mapFd('.bss'), pages(SHARED.size), 0, true));
-    const table = openTable(object.mapFd('connections'), options.maxConnections);
+    const ring = openRing(maps.records, options.ringBufferBytes);
+    const shared = keep(mapShared(maps['.bss'], pages(SHARED.size), 0, true));
+    const table = openTable(maps.connections, options.maxConnections);
     mappings.push(table);
     const shared64 = new BigUint64Array(shared);
     const shared32 = new Uint32Array(shared);
-
-    for (const program of TRACEPOINT_PROGRAMS) object.attach(program);
-    const acceptHook = cgroup >= 0 && attachAccept(object, cgroup);
 
     return {
       ring,
       connections: () =>
         table.upTo(Math.min(Atomics.load(shared32, SHARED.placesUsed >> 2), options.maxConnections)),
-      acceptHook,
+      acceptHook: attached.acceptHook,
       counters: () => readCounters(shared64),
-      addProcess: (tgid, target) => object.update('targets', u32(tgid), u32(target)),
-      removeProcess: (tgid) => void object.remove('targets', u32(tgid)),
-      addName: (name, target) => void object.update('target_names', nameKey(name), u32(target)),
-      addPort: (port, target) => void object.update('target_ports', u16(port), u32(target)),
-      addProxyName: (name) => void object.update('proxy_names', nameKey(name), u32(1)),
+      addProcess: (tgid, target) => updateMap(maps.targets, u32(tgid), u32(target)),
+      removeProcess: (tgid) => void removeFromMap(maps.targets, u32(tgid)),
+      addName: (name, target) => void updateMap(maps.target_names, nameKey(name), u32(target)),
+      addPort: (port, target) => void updateMap(maps.target_ports, u16(port), u32(target)),
+      addProxyName: (name) => void updateMap(maps.proxy_names, nameKey(name), u32(1)),
       addListenPort: (port) => {
         const index = (SHARED.listenPorts >> 3) + (port >> 6);
         Atomics.or(shared64, index, 1n << BigInt(port & 63));
       },
       countTurns: (pid, path, symbol) => {
         Atomics.store(shared32, SHARED.turnsCounted >> 2, 1);
-        return object.attachUprobe('on_turn', pid, path, symbol);
+        const link = attachUprobe(attached.turns, pid, path, symbol);
+        if (typeof link === 'string') return link;
+        turnLinks.add(link);
+        return {
+          detach() {
+            link.detach();
+            turnLinks.delete(link);
+          },
+        };
       },
-      detach: () => object.detach(),
+      detach,
       close() {
         ring.close();
-        for (const mapping of mappings) mapping.unmap();
-        object.close();
+        close();
       },
     };
   } catch (error) {
-    for (const mapping of mappings) mapping.unmap();
-    object.close();
+    close();
     throw error;
   }
+}
+
+/** Both at once, for a process that stays what it is. @throws HopspanError LIBBPF_MISSING or BPF_LOAD_FAILED */
+export function loadProbes(options: ProbeOptions): Probes {
+  return openProbes(attachProbes(options));
 }
 
 /** False when the hierarchy does not let the hook in, which costs the moment of accept and nothing else. */

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import type { Link } from '../native/libbpf.ts';
+import type { Link } from '../native/uprobe.ts';
 import { SIDE_FLAGS, type SideRecord } from '../records.gen.ts';
 
 /** glibc's wrappers call the kernel themselves; musl's epoll_wait() calls its epoll_pwait(), which counts for both. */
