@@ -1,8 +1,9 @@
 import { type Command, Option } from 'commander';
 import { defaultConfig } from '../config/defaults.ts';
-import { loadConfig } from '../config/load.ts';
+import { loadConfig, readConfigText } from '../config/load.ts';
 import { parseTargetFlag, type SelectorFlag } from '../config/target-rules.ts';
 import type { Config, Target } from '../config/types.ts';
+import type { Handover } from '../privileges/handover.ts';
 import { createLogger, type Logger } from '../telemetry/log.ts';
 
 /** Options of every command that takes a configuration; the flags only of those that `addTargetFlags` gave them. */
@@ -47,15 +48,26 @@ export function targetsOf(options: ConfigurationOptions): Target[] {
   );
 }
 
-/** The configuration that the options name, or the default one, and the log that it asks for. @throws HopspanError */
-export function readConfiguration(options: ConfigurationOptions): { config: Config; log: Logger } {
+/** A configuration, the log that it asks for, and its file's text where it has one. */
+export interface ReadConfiguration {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly configText: string | undefined;
+}
+
+/**
+ * The configuration that the options name, or the default one. With a handover it is the one that was read before, whose
+ * warnings were told. @throws HopspanError
+ */
+export function readConfiguration(options: ConfigurationOptions, handover?: Handover): ReadConfiguration {
   const warnings: string[] = [];
+  const configText = options.config ? (handover?.configText ?? readConfigText(options.config)) : undefined;
   const config = options.config
-    ? loadConfig(options.config, process.env, (line) => warnings.push(line))
+    ? loadConfig(options.config, process.env, (line) => warnings.push(line), configText)
     : configByDefault(targetsOf(options), warnings);
   const log = createLogger(config.telemetry.logLevel);
-  for (const warning of warnings) log.warn(warning);
-  return { config, log };
+  if (!handover) for (const warning of warnings) log.warn(warning);
+  return { config, log, configText };
 }
 
 function configByDefault(targets: readonly Target[], warnings: string[]): Config {

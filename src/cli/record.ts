@@ -1,4 +1,6 @@
 import { HopspanError } from '../errors.ts';
+import { attachFirst } from '../privileges/attach-first.ts';
+import { takeHandover } from '../privileges/handover.ts';
 import { createEbpfReceiver } from '../receiver/ebpf.ts';
 import type { KernelRecord } from '../receiver/kernel-record.ts';
 import { createRecordingWriter, type RecordingWriter } from '../recording/write.ts';
@@ -8,7 +10,8 @@ import { SHUTDOWN_MS, untilSignalled } from './signals.ts';
 
 /** `hopspan record`: writes kernel records to a file until it is told to end. @throws HopspanError */
 export async function record(options: ConfigurationOptions & { readonly output: string }): Promise<void> {
-  const { config, log } = readConfiguration(options);
+  const handover = takeHandover();
+  const { config, log, configText } = readConfiguration(options, handover);
   const [receiverConfig, ...others] = config.receivers;
   if (!receiverConfig || others.length > 0) {
     const names = config.receivers.map(({ name }) => name).join(', ');
@@ -17,6 +20,8 @@ export async function record(options: ConfigurationOptions & { readonly output: 
       `a recording holds the records of one receiver, and the pipelines use ${names || 'none'}; say what to watch with --executable, --path, --pid or --listen-port instead of --config.`,
     );
   }
+  const outputs = [options.output];
+  const probes = handover?.probes ?? attachFirst({ ...config, exporters: [] }, { log, configText, outputs });
   const signalled = untilSignalled();
   const early: KernelRecord[] = [];
   let writer: RecordingWriter | undefined;
@@ -24,6 +29,7 @@ export async function record(options: ConfigurationOptions & { readonly output: 
     receiverConfig,
     (each) => (writer ? writer.write(each) : early.push(each)),
     () => writer?.busy() ?? false,
+    probes[receiverConfig.name],
   );
   try {
     /* Before the file, so that a start that fails does not empty an earlier recording. */

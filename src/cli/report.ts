@@ -1,4 +1,5 @@
 import type { ExporterStats } from '../exporter/exporter.ts';
+import { namesOf, ownCredentials } from '../privileges/capabilities.ts';
 import type { EbpfReceiver } from '../receiver/ebpf.ts';
 import type { OtlpReceiver } from '../receiver/otlp/otlp.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -7,7 +8,8 @@ import type { Logger } from '../telemetry/log.ts';
 export function logReady(receivers: readonly EbpfReceiver[], log: Logger): void {
   for (const receiver of receivers) {
     const targets = receiver.watched().map(({ executable, pid }) => `${executable.name}(${pid})`);
-    const fields = { hooks: receiver.hooks, targets: targets.join(',') || 'none yet' };
+    const capabilities = namesOf(ownCredentials().permitted).join(',') || 'none';
+    const fields = { hooks: receiver.hooks, targets: targets.join(',') || 'none yet', capabilities };
     const unreadable = receiver.unreadable().map(({ executable, pid }) => `${executable.name}(${pid})`);
     if (unreadable.length > 0) {
       log.warn(

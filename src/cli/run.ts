@@ -1,4 +1,6 @@
 import { createService, type Service } from '../pipeline/service.ts';
+import { attachFirst } from '../privileges/attach-first.ts';
+import { takeHandover } from '../privileges/handover.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { readConfiguration } from './configuration.ts';
 import {
@@ -13,8 +15,10 @@ import { exitSoon, SHUTDOWN_MS, untilSignalled } from './signals.ts';
 
 /** `hopspan run`: watches until it is told to end. @throws HopspanError */
 export async function run(options: { readonly config?: string }): Promise<void> {
-  const { config, log } = readConfiguration(options);
-  await serve(createService(config, { log, stdout: process.stdout }), log, untilSignalled());
+  const handover = takeHandover();
+  const { config, log, configText } = readConfiguration(options, handover);
+  const probes = handover?.probes ?? attachFirst(config, { log, configText });
+  await serve(createService(config, { log, probes, stdout: process.stdout }), log, untilSignalled());
   exitSoon();
 }
 

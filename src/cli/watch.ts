@@ -5,6 +5,8 @@ import { consoleColor, consoleWidth } from '../exporter/console/console-exporter
 import { createSummary } from '../exporter/console/summary.ts';
 import type { WaterfallOptions } from '../exporter/console/waterfall.ts';
 import { createService } from '../pipeline/service.ts';
+import { attachFirst } from '../privileges/attach-first.ts';
+import { takeHandover } from '../privileges/handover.ts';
 import { isForeign } from '../spans/foreign-span.ts';
 import { createLogger } from '../telemetry/log.ts';
 import { type ConfigurationOptions, targetsOf } from './configuration.ts';
@@ -30,7 +32,9 @@ export async function watch(options: WatchOptions): Promise<void> {
   const output = createOutput(process.stdout);
   const { config, warnings } = watchConfig(options, process.env);
   const log = createLogger(config.telemetry.logLevel);
-  for (const warning of warnings) log.warn(warning);
+  const handover = takeHandover();
+  if (!handover) for (const warning of warnings) log.warn(warning);
+  const probes = handover?.probes ?? attachFirst(config, { log });
   const summary = options.json ? undefined : createSummary();
   let isOver = false;
   const ended = Promise.race([untilSignalled(), output.closed]).then(() => {
@@ -39,6 +43,7 @@ export async function watch(options: WatchOptions): Promise<void> {
   const look = (): WaterfallOptions => ({ width: consoleWidth(output), color: consoleColor('auto', output) });
   const service = createService(config, {
     log,
+    probes,
     stdout: output,
     ...(summary
       ? {

@@ -26,11 +26,16 @@ import type { Config, ConfigWithWarnings, ExporterConfig } from './types.ts';
 const FILE_LIMIT_BYTES = 1024 * 1024;
 
 /**
- * Reads a configuration file of at most 1 MiB. Warnings, one line each, go to `onWarning`.
+ * Reads a configuration file of at most 1 MiB, or its text where that is known. Warnings, one line each, go to `onWarning`.
  * Throws CONFIG_INVALID whose message has a line for every mistake: `FILE:LINE:COLUMN: found …, expected …`.
  */
-export function loadConfig(path: string, env: NodeJS.ProcessEnv, onWarning?: (line: string) => void): Config {
-  const { config, warnings } = parseConfig(readText(path), path, env);
+export function loadConfig(
+  path: string,
+  env: NodeJS.ProcessEnv,
+  onWarning?: (line: string) => void,
+  text = readConfigText(path),
+): Config {
+  const { config, warnings } = parseConfig(text, path, env);
   for (const warning of warnings) onWarning?.(warning);
   return config;
 }
@@ -133,8 +138,11 @@ function buildExporter(check: Check, exporter: ParsedExporter, otlpEnv: OtlpEnvs
   }
 }
 
-/** Reads no more than the limit, so that an endless file such as /dev/zero is refused, too. */
-function readText(path: string): string {
+/**
+ * The text of a configuration file. Reads no more than the limit, so that an endless file such as /dev/zero is refused,
+ * too. @throws HopspanError CONFIG_INVALID
+ */
+export function readConfigText(path: string): string {
   const buffer = Buffer.alloc(FILE_LIMIT_BYTES + 1);
   const name = escapeControl(path);
   let length = 0;

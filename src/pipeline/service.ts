@@ -7,6 +7,7 @@ import type { ExporterStats } from '../exporter/exporter.ts';
 import { createEbpfReceiver, type EbpfReceiver } from '../receiver/ebpf.ts';
 import { RECEIVER_KIND } from '../receiver/kernel-record.ts';
 import { createOtlpReceiver, type OtlpReceiver } from '../receiver/otlp/otlp.ts';
+import type { AttachedProbes } from '../receiver/probes.ts';
 import { createReadiness, healthzPage, readyzPage } from '../telemetry/health.ts';
 import { createHopMetrics } from '../telemetry/hop-metrics.ts';
 import { createHttpPages } from '../telemetry/http-server.ts';
@@ -24,6 +25,8 @@ const METRICS_MS = 500;
 
 export interface ServiceDeps extends ExporterDeps {
   readonly log: Logger;
+  /** Attached already, by receiver; others are loaded at the start. */
+  readonly probes?: Readonly<Record<string, AttachedProbes>>;
   /** Is told how requests were spread, in place of the log, which tells only of findings. */
   readonly onBalance?: (window: BalanceWindow) => void;
 }
@@ -65,6 +68,7 @@ export function createService(config: Config, deps: ServiceDeps): Service {
         input(record);
       },
       pipelines.busy,
+      deps.probes?.[receiver.name],
     );
   });
 

@@ -20,7 +20,7 @@ import { createStreams } from './http2/streams.ts';
 import { type KernelRecord, RECEIVER_KIND } from './kernel-record.ts';
 import { podOf } from './pod.ts';
 import { preflight } from './preflight.ts';
-import { type Counters, loadProbes, type Probes } from './probes.ts';
+import { type AttachedProbes, type Counters, loadProbes, openProbes, type Probes } from './probes.ts';
 import {
   allPids,
   canListFiles,
@@ -81,12 +81,13 @@ export interface EbpfReceiver {
 
 /**
  * Kernel records of the configured targets, in the order in which the kernel made them, to `emit`. While `busy`
- * says so, records stay in the ring.
+ * says so, records stay in the ring. Probes that are attached already are taken as they are.
  */
 export function createEbpfReceiver(
   config: EbpfReceiverConfig,
   emit: (record: KernelRecord) => void,
   busy: () => boolean = () => false,
+  attached?: AttachedProbes,
 ): EbpfReceiver {
   const clock = createClock();
   const quiet = createQuietExchanges();
@@ -246,9 +247,9 @@ export function createEbpfReceiver(
       return acceptHook;
     },
     start() {
-      preflight();
+      if (!attached) preflight();
       for (const target of targets) requireTarget(target);
-      probes = loadProbes(config);
+      probes = attached ? openProbes(attached) : loadProbes(config);
       if (config.turns === 'auto') turns = createTurns(probes);
       acceptHook = probes.acceptHook;
       emit({

@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { after, afterEach, beforeEach, describe, test } from 'node:test';
 import { envoyBinary, ownEnvoy } from '../harness/envoy.ts';
 import { type FileSpan, type HopspanOptions, hopsOf, malformed, startHopspan } from '../harness/hopspan.ts';
+import { NOBODY, rootWith, userWith } from '../harness/launchers.ts';
 import { judge } from '../harness/match.ts';
 import { stopLeftovers } from '../harness/process.ts';
 import { type EnvoyOptions, type RunningProxy, startEnvoy } from '../harness/proxies.ts';
@@ -16,28 +17,6 @@ after(stopLeftovers);
 /* As docs/privileges.md has them. */
 const PROBES = ['bpf', 'perfmon', 'net_admin'];
 const OTHERS = ['sys_ptrace', 'dac_read_search'];
-const NOBODY = '65534';
-
-const set = (capabilities: readonly string[]): string =>
-  ['-all', ...capabilities.map((name) => `+${name}`)].join(',');
-
-/** Root has no more capabilities than the bounding set lets it have; files of its own it may read without any. */
-const rootWith = (capabilities: readonly string[]): string[] => [
-  'setpriv',
-  '--bounding-set',
-  set(capabilities),
-];
-
-/** A service's own user, as by AmbientCapabilities= of systemd; the folder of the spans' file is given to it. */
-const userWith = (capabilities: readonly string[]): string[] => [
-  ...['/bin/sh', '-c', `chown ${NOBODY} "$(dirname "$5")" && exec setpriv ${userFlags(capabilities)} "$@"`],
-  'sh',
-];
-
-function userFlags(capabilities: readonly string[]): string {
-  const flags = ['bounding-set', 'inh-caps', 'ambient-caps'].map((each) => `--${each} ${set(capabilities)}`);
-  return `--reuid ${NOBODY} --regid ${NOBODY} --clear-groups ${flags.join(' ')}`;
-}
 
 describe('least privilege', () => {
   let backend: Backend;

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 export interface OtlpTlsOptions {
   /** PEM file with the authorities to trust; unset: the ones that Node brings. */
   readonly caFile?: string;
@@ -66,3 +67,8 @@ export const DEFAULT_OTLP_OPTIONS: OtlpOptions = {
 export const DEFAULT_UNWRITTEN_SPANS = 204_800;
 export const DEFAULT_HTTP_ENDPOINT = 'http://localhost:4318';
 export const DEFAULT_DISK_BYTES = 1024 * 1024 * 1024;
+
+/** The file of an exporter's queue on disk. */
+export function queuePath(directory: string, exporter: string): string {
+  return join(directory, `${encodeURIComponent(exporter)}.queue`);
+}

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { PipelineSpan } from '../../spans/foreign-span.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { Counts, MAX_WAITING_BYTES, spanCount } from '../counts.ts';
@@ -10,7 +9,7 @@ import { type Batch, release } from './batch.ts';
 import { type BatchStore, createBatchStore } from './batch-store.ts';
 import { createOtlpClient, type OtlpClient } from './client.ts';
 import { DiskQueue } from './disk-queue.ts';
-import type { OtlpDiskOptions, OtlpOptions } from './options.ts';
+import { type OtlpDiskOptions, type OtlpOptions, queuePath } from './options.ts';
 import type { SendResult } from './send-result.ts';
 import type { SendingQueue } from './sending-queue.ts';
 import { SpanQueue } from './span-queue.ts';
@@ -84,7 +83,7 @@ class OtlpExporter implements Exporter {
   }
 
   #diskQueue({ directory, maxBytes }: OtlpDiskOptions, deps: OtlpExporterDeps): DiskQueue {
-    const path = join(directory, `${encodeURIComponent(this.#name)}.queue`);
+    const path = queuePath(directory, this.#name);
     const store = (deps.openStore ?? createBatchStore)(path, (damagedFile) =>
       this.#log.warn(
         `Exporter ${this.#name}: the queue ${path} was damaged; what can be read of it is sent, and the damaged file is kept as ${damagedFile}.`,
