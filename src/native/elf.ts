@@ -76,7 +76,9 @@ function offsetOf(segments: Buffer, address: number): number | undefined {
   for (let at = 0; at < segments.length; at += SEGMENT_BYTES) {
     const start = u64(segments, at + 16);
     const isHere = address >= start && address < start + u64(segments, at + 32);
-    if (segments.readUInt32LE(at) === PT_LOAD && isHere) return address - start + u64(segments, at + 8);
+    if (segments.readUInt32LE(at) !== PT_LOAD || !isHere) continue;
+    const offset = address - start + u64(segments, at + 8);
+    return Number.isSafeInteger(offset) ? offset : undefined;
   }
   return undefined;
 }
