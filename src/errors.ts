@@ -45,7 +45,7 @@ export const ERRORS = {
   },
   NOT_PRIVILEGED: {
     exit: EXIT_ENVIRONMENT,
-    meaning: 'hopspan runs without the rights it needs: root, or CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN.',
+    meaning: 'hopspan runs without the rights it needs: root, or CAP_BPF and CAP_PERFMON.',
   },
   RECEIVER_START_FAILED: {
     exit: EXIT_ENVIRONMENT,

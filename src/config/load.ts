@@ -15,6 +15,7 @@ import { type Check, mappingAt, parsePart } from './check.ts';
 import { checkMapping, componentType, readComponents } from './components.ts';
 import { readDocument } from './document.ts';
 import { checkReaders, readHealthCheck } from './extensions.ts';
+import { listenersOf, warnOfPublic } from './listeners.ts';
 import { configInvalid, remarkLines } from './mistakes.ts';
 import { type OtlpEnv, readOtlpEnv, readPropagators, readResourceEnv } from './otel-env.ts';
 import { checkOtlp, checkOtlpReceiver, checkRoundTrip } from './otlp-checks.ts';
@@ -84,7 +85,7 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
     if (exporter.type === 'otlp') checkRoundTrip(check, otlpReceivers, exporter);
   const builtProcessors = processors.map((processor) => buildProcessor(check, processor));
   if (!telemetry || check.mistakes.length > 0) return undefined;
-  return {
+  const config: Config = {
     receivers: ofRecords
       .filter((receiver) => used('receivers', receiver))
       .map(({ name, parsed }) => buildEbpf(name, parsed, resource.serviceName)),
@@ -97,6 +98,8 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
     resourceAttributes: resource.attributes,
     propagators,
   };
+  warnOfPublic(check, listenersOf(config));
+  return config;
 }
 
 type ParsedExporter = ReturnType<typeof readComponents<typeof EXPORTERS>>[number];

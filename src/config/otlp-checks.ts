@@ -1,4 +1,5 @@
 import { type Check, mistakeAtKey, pathName, warnAtKey } from './check.ts';
+import { isLoopback } from './listeners.ts';
 import type { ParsedOtlpHttp } from './schema.ts';
 import type { OtlpExporterConfig, OtlpReceiverConfig } from './types.ts';
 
@@ -62,8 +63,6 @@ function endpointWarnings(given: string, { protocol, endpoint }: OtlpExporterCon
   return warnings;
 }
 
-const LOOPBACK = /^(127\.|::1$|localhost$)/i;
-
 /** An exporter that sends to hopspan's own receiver would have the same spans go round for ever. */
 export function checkRoundTrip(
   check: Check,
@@ -78,25 +77,16 @@ export function checkRoundTrip(
     if (listen?.port !== Number(port)) continue;
     const { host: own } = listen;
     const open = own === '0.0.0.0' || own === '::';
-    if (host !== own && !(LOOPBACK.test(host) && (open || LOOPBACK.test(own)))) continue;
+    if (host !== own && !(isLoopback(host) && (open || isLoopback(own)))) continue;
     const path = ['exporters', exporter.name, 'endpoint'];
     const text = `found ${exporter.endpoint} for ${pathName(path)}, where the receiver ${name} listens, expected another endpoint for one of them`;
     mistakeAtKey(check, path, text);
   }
 }
 
-/** A receiver without a protocol would receive nothing; one that is open to the network should be meant so. */
+/** A receiver without a protocol would receive nothing. */
 export function checkOtlpReceiver(check: Check, built: OtlpReceiverConfig): void {
   const path = ['receivers', built.name, 'protocols'];
   if (!built.grpc && !built.http)
     mistakeAtKey(check, path, `found no protocol for ${pathName(path)}, expected grpc, http or both`);
-  for (const protocol of ['grpc', 'http'] as const) {
-    const host = built[protocol]?.listen.host;
-    if (host === undefined || LOOPBACK.test(host)) continue;
-    warnAtKey(
-      check,
-      [...path, protocol, 'endpoint'],
-      `anybody who can reach ${host} can send spans: the receiver asks for no credentials`,
-    );
-  }
 }

@@ -1,3 +1,4 @@
+import type { Listener } from '../config/listeners.ts';
 import type { EbpfReceiverConfig } from '../config/types.ts';
 import type { Finding } from './finding.ts';
 import {
@@ -9,9 +10,17 @@ import {
   checkStats,
   checkTracefs,
 } from './kernel.ts';
+import { checkListeners } from './listeners.ts';
 import type { Machine } from './machine.ts';
 import { checkCgroup, checkLibbpf, checkObject } from './parts.ts';
-import { checkOtherUsers, checkPidNamespace, checkRights } from './rights.ts';
+import {
+  checkAcceptHook,
+  checkGivenUp,
+  checkOtherUsers,
+  checkPidNamespace,
+  checkRights,
+  checkTurns,
+} from './rights.ts';
 import { checkTargets } from './targets.ts';
 import { checkTrial, type Trial, untried } from './trial.ts';
 
@@ -30,6 +39,7 @@ export function* examine(
   machine: Machine,
   trial: Trial,
   receivers: readonly EbpfReceiverConfig[],
+  listeners: readonly Listener[] = [],
 ): Generator<Finding> {
   let failed = false;
   for (const finding of required(machine)) {
@@ -37,14 +47,19 @@ export function* examine(
     yield finding;
   }
   yield checkArchitecture(machine);
+  yield checkAcceptHook(machine);
+  yield checkTurns(machine);
   yield checkOtherUsers(machine);
   yield checkPidNamespace(machine);
   yield checkCgroup(machine);
   yield checkTracefs(machine);
   yield checkJit(machine);
   yield checkStats(machine);
+  yield checkListeners(listeners);
   for (const receiver of receivers) {
-    yield failed ? untried() : checkTrial(trial, receiver);
+    const { finding, needs } = failed ? untried() : checkTrial(trial, receiver);
+    yield finding;
+    if (needs) yield checkGivenUp(machine, needs);
     yield* checkTargets(machine, receiver.targets);
   }
 }

@@ -1,58 +1,56 @@
 import { listed } from '../config/rules.ts';
+import { uprobeKind } from '../native/uprobe.ts';
+import {
+  type Capability,
+  type Credentials,
+  maskOf,
+  namesOf,
+  parseCredentials,
+} from '../privileges/capabilities.ts';
+import type { Need } from '../privileges/needed.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 import { type Machine, readLink, readText } from './machine.ts';
 
-/* include/uapi/linux/capability.h */
-const CAP_DAC_OVERRIDE = 1n;
-const CAP_DAC_READ_SEARCH = 2n;
-const CAP_NET_ADMIN = 12n;
-const CAP_SYS_PTRACE = 19n;
-const CAP_SYS_ADMIN = 21n;
-const NEEDED: readonly (readonly [string, bigint])[] = [
-  ['CAP_BPF', 39n],
-  ['CAP_PERFMON', 38n],
-  ['CAP_NET_ADMIN', CAP_NET_ADMIN],
-];
+/** Without these nothing can be watched. */
+const NEEDED = ['CAP_BPF', 'CAP_PERFMON'] as const;
+/** Names in one line. */
+const MOST_NAMES = 6;
 /* The host's own namespaces have fixed inode numbers, include/linux/proc_ns.h. */
 const HOST_PID_NAMESPACE = 'pid:[4026531836]';
 const HOST_USER_NAMESPACE = 'user:[4026531837]';
 
-interface Credentials {
-  readonly user: string;
-  readonly capabilities: bigint;
-}
-
 function credentials(machine: Machine): Credentials | undefined {
-  const status = readText(machine, '/proc/self/status');
-  const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec(status ?? '')?.[1];
-  const uid = /^Uid:\s*\d+\s+(\d+)/m.exec(status ?? '')?.[1] ?? 'unknown';
-  return mask === undefined
-    ? undefined
-    : { user: uid === '0' ? 'root' : `user ${uid}`, capabilities: BigInt(`0x${mask}`) };
+  return parseCredentials(readText(machine, '/proc/self/status') ?? '');
 }
 
-function has({ capabilities }: Credentials, bit: bigint): boolean {
-  return (capabilities & (1n << bit)) !== 0n;
+function nameOf({ uid }: Credentials): string {
+  return uid === 0 ? 'root' : `user ${uid ?? 'unknown'}`;
 }
 
-/** May this process load the probes? CAP_SYS_ADMIN stands for each (bpf_capable() and its like in the kernel). */
+function has({ effective }: Credentials, capability: Capability): boolean {
+  return (effective & maskOf(capability)) !== 0n;
+}
+
+/** CAP_SYS_ADMIN stands for each that BPF asks for (bpf_capable() and its like in the kernel). */
+function allows(own: Credentials, capability: Capability): boolean {
+  return has(own, capability) || has(own, 'CAP_SYS_ADMIN');
+}
+
+/** May this process load the raw tracepoints, which all else is built on? */
 export function checkRights(machine: Machine): Finding {
   const item = 'rights';
   const own = credentials(machine);
   if (!own)
     return warn(item, '/proc/self/status cannot be read', 'mount /proc, so that it can be looked at.');
-  const missing = has(own, CAP_SYS_ADMIN) ? [] : NEEDED.filter(([, bit]) => !has(own, bit));
+  const missing = NEEDED.filter((capability) => !allows(own, capability));
   if (missing.length > 0) {
-    const names = listed(
-      missing.map(([name]) => name),
-      'and',
-    );
+    const names = listed(missing, 'and');
     return fail(
       'NOT_PRIVILEGED',
       item,
-      `${own.user} lacks ${names}`,
-      own.user === 'root'
-        ? `give the container what is missing: docker run ${missing.map(([name]) => `--cap-add ${name.slice(4)}`).join(' ')}`
+      `${nameOf(own)} lacks ${names}`,
+      own.uid === 0
+        ? `give the container what is missing: docker run ${missing.map((name) => `--cap-add ${name.slice(4)}`).join(' ')}`
         : 'run hopspan as root, for example with sudo.',
     );
   }
@@ -61,10 +59,59 @@ export function checkRights(machine: Machine): Finding {
     return fail(
       'NOT_PRIVILEGED',
       item,
-      `${own.user} is one of a user namespace only (a rootless container)`,
+      `${nameOf(own)} is one of a user namespace only (a rootless container)`,
       'run hopspan as the root of the host, or in a container without a user namespace of its own.',
     );
-  return ok(item, `${own.user}, with ${NEEDED.map(([name]) => name).join(', ')}`);
+  return ok(item, `${nameOf(own)}, with ${NEEDED.join(', ')}: raw tracepoints are allowed`);
+}
+
+/** A cgroup program for sockets takes CAP_NET_ADMIN (is_net_admin_prog_type() in kernel/bpf/syscall.c). */
+export function checkAcceptHook(machine: Machine): Finding {
+  const item = 'accept hook';
+  const own = credentials(machine);
+  if (!own || allows(own, 'CAP_NET_ADMIN')) return ok(item, 'allowed (CAP_NET_ADMIN)');
+  return warn(
+    item,
+    'without CAP_NET_ADMIN the moment of accept is unknown, and accept waits count as read waits',
+    'run hopspan as root, or add CAP_NET_ADMIN.',
+  );
+}
+
+/** What the kernel asks for where turns of event loops are counted. */
+export function checkTurns(machine: Machine): Finding {
+  const item = 'turns';
+  const kind = uprobeKind(readText(machine, '/proc/sys/kernel/osrelease') ?? '');
+  if (kind === 'multi') return ok(item, 'allowed: this kernel asks for no capability');
+  const own = credentials(machine);
+  if (!own || has(own, 'CAP_SYS_ADMIN')) return ok(item, 'allowed (CAP_SYS_ADMIN)');
+  return warn(
+    item,
+    'without CAP_SYS_ADMIN a kernel before 6.10 may count no turns of event loops: what ends TLS stays unpaired',
+    'run hopspan as root, or add CAP_SYS_ADMIN; or say turns: off.',
+  );
+}
+
+/** What is left after attaching; of what it has, by the receivers' needs. */
+export function checkGivenUp(machine: Machine, needs: readonly Need[]): Finding {
+  const item = 'after attaching';
+  const own = credentials(machine);
+  if (!own) return ok(item, 'unknown: /proc/self/status cannot be read');
+  const kept = maskOf(...needs.map(({ capability }) => capability));
+  const given = namesOf(own.permitted & ~kept);
+  const gives =
+    given.length > MOST_NAMES
+      ? `all ${given.length} others are given up`
+      : `${listed(given, 'and')} given up`;
+  const keeps = [...Map.groupBy(needs, ({ reason }) => reason)].map(([reason, those]) => {
+    const names = those.map(({ capability }) => capability);
+    return `${listed(names, 'and')} (${reason})`;
+  });
+  const parts = [
+    keeps.length === 0 ? 'no capability is kept' : `kept: ${keeps.join(', ')}`,
+    ...(given.length > 0 ? [gives] : []),
+    ...(own.uid === 0 ? ["root's own files stay open to it: better a user of its own"] : []),
+  ];
+  return ok(item, parts.join('; '));
 }
 
 /**
@@ -76,8 +123,8 @@ export function checkOtherUsers(machine: Machine): Finding {
   const own = credentials(machine);
   const missing = own
     ? [
-        ...(has(own, CAP_SYS_PTRACE) ? [] : ['CAP_SYS_PTRACE']),
-        ...(has(own, CAP_DAC_READ_SEARCH) || has(own, CAP_DAC_OVERRIDE) ? [] : ['CAP_DAC_READ_SEARCH']),
+        ...(has(own, 'CAP_SYS_PTRACE') ? [] : ['CAP_SYS_PTRACE']),
+        ...(has(own, 'CAP_DAC_READ_SEARCH') || has(own, 'CAP_DAC_OVERRIDE') ? [] : ['CAP_DAC_READ_SEARCH']),
       ]
     : [];
   if (missing.length === 0)

@@ -1,4 +1,5 @@
 import { HopspanError } from '../errors.ts';
+import type { Need } from '../privileges/needed.ts';
 import type { ProbeOptions } from '../receiver/probes.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
@@ -9,45 +10,60 @@ export interface Trialled {
   readonly acceptHook: boolean;
   /** Why the turns of an event loop cannot be counted. */
   readonly turns: string | undefined;
+  /** What of this process's capabilities is needed later. */
+  readonly needs: readonly Need[];
+}
+
+/** What the trial of one receiver showed. */
+export interface TrialResult {
+  readonly finding: Finding;
+  /** Undefined where it failed. */
+  readonly needs?: readonly Need[];
 }
 
 /** Loads and attaches the probes, closes them again, and says what was among them. */
 export type Trial = (options: ProbeOptions & { readonly turns?: 'auto' | 'off' }) => Trialled;
 
 /** What `examine` says instead of trying what cannot work. */
-export function untried(): Finding {
-  return fail(
-    'BPF_LOAD_FAILED',
-    ITEM,
-    'not tried, because of what failed above',
-    'mend that, then run hopspan doctor again.',
-  );
+export function untried(): TrialResult {
+  return {
+    finding: fail(
+      'BPF_LOAD_FAILED',
+      ITEM,
+      'not tried, because of what failed above',
+      'mend that, then run hopspan doctor again.',
+    ),
+  };
 }
 
 /** The proof: what the kernel answers counts more than all signs. */
-export function checkTrial(trial: Trial, options: ProbeOptions): Finding {
+export function checkTrial(trial: Trial, options: ProbeOptions): TrialResult {
   try {
-    const { acceptHook, turns } = trial(options);
-    if (acceptHook && turns === undefined)
-      return ok(
-        ITEM,
-        'loaded and attached: raw tracepoints by BTF, accept hook by cgroup, event loop turns by uprobe',
-      );
-    if (turns !== undefined)
-      return warn(
-        ITEM,
-        `loaded and attached, but no turns of event loops can be counted (${turns})`,
-        'what ends TLS stays unpaired; add CAP_SYS_ADMIN, and in a container allow perf_event_open in its seccomp profile; or say turns: off.',
-      );
-    return warn(
-      ITEM,
-      'loaded and attached: raw tracepoints by BTF, but no accept hook',
-      'accept waits count as read waits; the line "cgroup v2" has the reason.',
-    );
+    const trialled = trial(options);
+    return { finding: describe(trialled), needs: trialled.needs };
   } catch (error) {
     if (!(error instanceof HopspanError)) throw error;
-    return fail(error.code, ITEM, refusal(error.message), remedyFor(error.message));
+    return { finding: fail(error.code, ITEM, refusal(error.message), remedyFor(error.message)) };
   }
+}
+
+function describe({ acceptHook, turns }: Trialled): Finding {
+  if (turns !== undefined)
+    return warn(
+      ITEM,
+      `loaded and attached, but no turns of event loops can be counted (${turns})`,
+      'what ends TLS stays unpaired; the line "turns" has the reason, or in a container its seccomp profile, which must allow perf_event_open.',
+    );
+  if (acceptHook)
+    return ok(
+      ITEM,
+      'loaded and attached: raw tracepoints by BTF, accept hook by cgroup, event loop turns by uprobe',
+    );
+  return warn(
+    ITEM,
+    'loaded and attached: raw tracepoints by BTF, but no accept hook',
+    'accept waits count as read waits; the line "accept hook" or "cgroup v2" has the reason.',
+  );
 }
 
 /** The message without its advice, which is to run this command; the verifier's lines stay. */

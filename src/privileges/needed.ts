@@ -1,4 +1,5 @@
-import type { Config, ListenAddress } from '../config/types.ts';
+import { listenersOf } from '../config/listeners.ts';
+import type { Config } from '../config/types.ts';
 import { queuePath } from '../exporter/otlp/options.ts';
 import { type Capability, maskOf } from './capabilities.ts';
 
@@ -29,16 +30,11 @@ export interface Need {
 
 /** What of a configuration outlives the attaching; `outputs` are files that a command writes beside its exporters. */
 export function usesOf(config: Config, outputs: readonly string[] = []): Uses {
-  const { receivers, otlpReceivers, exporters, telemetry, healthCheck } = config;
-  const listens: readonly (ListenAddress | undefined)[] = [
-    ...otlpReceivers.flatMap(({ grpc, http }) => [grpc?.listen, http?.listen]),
-    ...telemetry.metricReaders.map((reader) => (reader.kind === 'prometheus' ? reader.listen : undefined)),
-    healthCheck?.listen,
-  ];
+  const { receivers, exporters } = config;
   return {
     watches: receivers.length > 0,
     countsTurns: receivers.some(({ turns }) => turns === 'auto'),
-    ports: listens.flatMap((listen) => listen?.port ?? []),
+    ports: listenersOf(config).map(({ listen }) => listen.port),
     written: [
       ...outputs,
       ...exporters.flatMap((exporter) => {

@@ -4,6 +4,7 @@ import { BpfObject, removeFromMap, updateMap } from '../native/libbpf.ts';
 import { closeDescriptor, type Mapping, mapShared, openDirectory, PAGE_SIZE } from '../native/memory.ts';
 import { openRing, type Ring, type RingMemory } from '../native/ring.ts';
 import { attachUprobe, type Link, UPROBE_MULTI, type UprobeProgram, uprobeKind } from '../native/uprobe.ts';
+import { maskOf, ownCredentials } from '../privileges/capabilities.ts';
 import { CONFIG, CONNECTION, COUNTERS, PROCESS_RECORD, SHARED } from '../records.gen.ts';
 import { cgroup2Mount } from './cgroup.ts';
 
@@ -116,7 +117,7 @@ export function attachProbes({
     object.setReadOnlyData(config);
     const kind = uprobeKind();
     if (kind === 'multi') object.setAttachType(TURN_PROGRAM, UPROBE_MULTI);
-    const cgroup = openCgroup();
+    const cgroup = mayHookAccept() ? openCgroup() : -1;
     if (cgroup < 0) for (const program of CGROUP_PROGRAMS) object.skipProgram(program);
     object.load();
     for (const program of TRACEPOINT_PROGRAMS) object.attach(program);
@@ -223,6 +224,11 @@ function attachAccept(object: BpfObject, cgroup: number): boolean {
   } finally {
     closeDescriptor(cgroup);
   }
+}
+
+/** Without the right, loading the hook's programs would fail, and all others with them. */
+function mayHookAccept(): boolean {
+  return (ownCredentials().effective & maskOf('CAP_NET_ADMIN', 'CAP_SYS_ADMIN')) !== 0n;
 }
 
 function openCgroup(): number {

@@ -11,13 +11,16 @@ export const rootWith = (capabilities: readonly string[]): string[] => [
   set(capabilities),
 ];
 
-/** A service's own user, as by AmbientCapabilities= of systemd; the folder of the spans' file is given to it. */
+/** A service's own user, as by AmbientCapabilities= of systemd. */
 export const userWith = (capabilities: readonly string[]): string[] => [
-  ...['/bin/sh', '-c', `chown ${NOBODY} "$(dirname "$5")" && exec setpriv ${userFlags(capabilities)} "$@"`],
-  'sh',
+  ...['setpriv', '--reuid', NOBODY, '--regid', NOBODY, '--clear-groups'],
+  ...['bounding-set', 'inh-caps', 'ambient-caps'].flatMap((each) => [`--${each}`, set(capabilities)]),
 ];
 
-function userFlags(capabilities: readonly string[]): string {
-  const flags = ['bounding-set', 'inh-caps', 'ambient-caps'].map((each) => `--${each} ${set(capabilities)}`);
-  return `--reuid ${NOBODY} --regid ${NOBODY} --clear-groups ${flags.join(' ')}`;
-}
+const GIVE_FOLDER = `for last; do :; done; chown ${NOBODY} "$(dirname "$last")" && exec "$@"`;
+
+/** As `userWith`, for `startHopspan`: the folder of its configuration, the last argument, is given to the user. */
+export const ownerWith = (capabilities: readonly string[]): string[] => [
+  ...['/bin/sh', '-c', GIVE_FOLDER, 'sh'],
+  ...userWith(capabilities),
+];

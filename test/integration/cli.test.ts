@@ -139,7 +139,7 @@ describe('as nobody', () => {
       assert.deepEqual(child.exit(), { code: 3, signal: null });
       assert.equal(
         child.stderr(),
-        'hopspan: user 65534 lacks CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; run hopspan as root, for example with sudo.\n',
+        'hopspan: user 65534 lacks CAP_BPF and CAP_PERFMON; run hopspan as root, for example with sudo.\n',
       );
       assert.equal(child.stdout(), '');
     });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, afterEach, beforeEach, describe, test } from 'node:test';
 import { ownEnvoy } from '../harness/envoy.ts';
 import { type FileSpan, hopsOf, malformed, type RunningHopspan, startHopspan } from '../harness/hopspan.ts';
-import { NOBODY, rootWith, userWith } from '../harness/launchers.ts';
+import { NOBODY, ownerWith, rootWith } from '../harness/launchers.ts';
 import { judge } from '../harness/match.ts';
 import { startOtlpSink } from '../harness/otlp-sink.ts';
 import { freePort } from '../harness/ports.ts';
@@ -99,7 +99,7 @@ describe('after attaching', () => {
   test("a service's own user, too", async (t) => {
     await watchLaterEnvoy(
       t,
-      (targets) => startHopspan({ targets, launcher: userWith([...PROBES, ...OTHERS]) }),
+      (targets) => startHopspan({ targets, launcher: ownerWith([...PROBES, ...OTHERS]) }),
       ({ child }) => assertRights(threadRights(child.pid), userRights(TO_LOOK_AT_OTHERS, FIVE)),
     );
   });
@@ -114,7 +114,7 @@ describe('after attaching', () => {
 
   for (const [who, launcher, rights] of [
     ['root', rootWith, rootRights],
-    ["a service's own user", userWith, userRights],
+    ["a service's own user", ownerWith, userRights],
   ] as const) {
     test(`of three capabilities ${who} keeps none, and hops come as before`, async (t) => {
       const envoy = await startEnvoy({ listeners: [{ upstreamPort: backend.port }] });

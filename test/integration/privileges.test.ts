@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { after, afterEach, beforeEach, describe, test } from 'node:test';
+import { uprobeKind } from '../../src/native/uprobe.ts';
 import { envoyBinary, ownEnvoy } from '../harness/envoy.ts';
 import { type FileSpan, type HopspanOptions, hopsOf, malformed, startHopspan } from '../harness/hopspan.ts';
-import { NOBODY, rootWith, userWith } from '../harness/launchers.ts';
+import { NOBODY, ownerWith, rootWith, userWith } from '../harness/launchers.ts';
 import { judge } from '../harness/match.ts';
-import { stopLeftovers } from '../harness/process.ts';
+import { startChild, stopLeftovers } from '../harness/process.ts';
 import { type EnvoyOptions, type RunningProxy, startEnvoy } from '../harness/proxies.ts';
 import { temporaryFolder } from '../harness/temporary-folder.ts';
 import { type Backend, type ClientLog, runClient, startBackend } from '../harness/traffic.ts';
@@ -14,9 +15,13 @@ import { joinByConnection } from '../harness/truth.ts';
 
 after(stopLeftovers);
 
+const HOPSPAN = new URL('../../bin/hopspan', import.meta.url).pathname;
+
 /* As docs/privileges.md has them. */
-const PROBES = ['bpf', 'perfmon', 'net_admin'];
-const OTHERS = ['sys_ptrace', 'dac_read_search'];
+const TRACEPOINTS = ['bpf', 'perfmon'];
+const ACCEPT_HOOK = ['net_admin'];
+const OTHER_USERS = ['sys_ptrace', 'dac_read_search'];
+const THREE = [...TRACEPOINTS, ...ACCEPT_HOOK];
 
 describe('least privilege', () => {
   let backend: Backend;
@@ -56,27 +61,40 @@ describe('least privilege', () => {
     await start();
     const hopspan = await startHopspan({
       targets: [`pid: ${envoy.pid}`],
-      launcher: userWith([...PROBES, ...OTHERS]),
+      launcher: ownerWith([...THREE, ...OTHER_USERS]),
     });
     const client = await load();
     await assertExact(await hopspan.finish(), client);
   });
 
-  for (const missing of PROBES) {
+  for (const missing of TRACEPOINTS) {
     test(`without CAP_${missing.toUpperCase()} nothing starts, and that is said`, async () => {
       await start();
-      const launcher = rootWith([...PROBES, ...OTHERS].filter((name) => name !== missing));
+      const launcher = rootWith([...THREE, ...OTHER_USERS].filter((name) => name !== missing));
       const said = await refusal({ targets: [`pid: ${envoy.pid}`], launcher });
       assert.match(said, /ended \(3\)/);
       assert.match(said, new RegExp(`hopspan: root lacks CAP_${missing.toUpperCase()};`));
     });
   }
 
+  test('two are enough for hops; without CAP_NET_ADMIN nobody knows when a connection was accepted', async () => {
+    await start();
+    const hopspan = await startHopspan({
+      targets: [`listen_port: ${envoy.port}`],
+      launcher: ownerWith(TRACEPOINTS),
+    });
+    assert.match(hopspan.child.stderr(), /ready hooks=tp_btf .* accept_hook="none, /);
+    const client = await load();
+    const spans = await hopspan.finish(/ready/);
+    await assertExact(spans, client);
+    assert.ok(!spans.some(({ name }) => name === 'accept wait'));
+  });
+
   test('three are enough for a proxy that is named by its port', async () => {
     await start();
     const hopspan = await startHopspan({
       targets: [`listen_port: ${envoy.port}`],
-      launcher: rootWith(PROBES),
+      launcher: rootWith(THREE),
     });
     const client = await load();
     const spans = await hopspan.finish();
@@ -88,7 +106,7 @@ describe('least privilege', () => {
     const binary = ownEnvoy(temporaryFolder((remove) => t.after(remove)));
     const hopspan = await startHopspan({
       targets: [`executable: ${basename(binary)}`],
-      launcher: rootWith(PROBES),
+      launcher: rootWith(THREE),
     });
     await start({ binary });
     const client = await load();
@@ -99,7 +117,7 @@ describe('least privilege', () => {
 
   test('without CAP_SYS_PTRACE a path cannot be compared, and nobody is taken for the one that is meant', async (t) => {
     const binary = ownEnvoy(temporaryFolder((remove) => t.after(remove)));
-    const hopspan = await startHopspan({ targets: [`path: ${binary}`], launcher: rootWith(PROBES) });
+    const hopspan = await startHopspan({ targets: [`path: ${binary}`], launcher: rootWith(THREE) });
     await start({ binary });
     await load();
     assert.deepEqual(await hopspan.finish(), []);
@@ -107,7 +125,7 @@ describe('least privilege', () => {
 
   test('without CAP_SYS_PTRACE a process id is refused', async () => {
     await start();
-    const said = await refusal({ targets: [`pid: ${envoy.pid}`], launcher: rootWith(PROBES) });
+    const said = await refusal({ targets: [`pid: ${envoy.pid}`], launcher: rootWith(THREE) });
     assert.match(said, /ended \(3\)/);
     assert.match(
       said,
@@ -127,10 +145,54 @@ describe('least privilege', () => {
     await start({ binary: wrapper });
     const hopspan = await startHopspan({
       targets: [`pid: ${envoy.pid}`],
-      launcher: rootWith([...PROBES, 'sys_ptrace']),
+      launcher: rootWith([...THREE, 'sys_ptrace']),
     });
     await load();
     assert.deepEqual(await hopspan.finish(/not watched/), []);
     assert.match(hopspan.child.stderr(), /not watched, .* add CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH/);
+  });
+});
+
+/** What the kernel allows with every set of those that some tier asks for: no tier needs more than its row says. */
+describe('the smallest set of each tier, by trying all of them, as a user of its own', () => {
+  const CANDIDATES = ['bpf', 'perfmon', 'net_admin', 'sys_admin'];
+  const sets = CANDIDATES.reduce<string[][]>(
+    (all, name) => all.flatMap((each) => [each, [...each, name]]),
+    [[]],
+  );
+  /** Of those that allow it, the ones of which no part does. */
+  function smallest(allowing: readonly string[][]): string[] {
+    const isPart = (part: readonly string[], whole: readonly string[]): boolean =>
+      part.length < whole.length && part.every((each) => whole.includes(each));
+    return allowing
+      .filter((each) => !allowing.some((other) => isPart(other, each)))
+      .map((each) => each.join(' '))
+      .toSorted();
+  }
+
+  test('is what docs/privileges.md says, and what doctor says of each', async () => {
+    const found = { tracepoints: [] as string[][], acceptHook: [] as string[][], turns: [] as string[][] };
+    for (const set of sets) {
+      /* To read this checkout, wherever it lies, as packages are read by everybody. */
+      const [command = '', ...args] = userWith([...set, 'dac_read_search']);
+      const child = await startChild(command, [...args, HOPSPAN, 'doctor', '--listen-port', '54321']);
+      await child.exited;
+      const probes = /^(?:ok|warn|fail) +probes +.*$/m.exec(child.stdout())?.[0] ?? '';
+      const line = (item: string): string =>
+        new RegExp(`^(\\w+) +${item} `, 'm').exec(child.stdout())?.[1] ?? '';
+      const attached = probes.includes('loaded and attached');
+      assert.equal(line('rights') === 'ok', attached, `${set.join(' ')}\n${child.stdout()}`);
+      if (!attached) continue;
+      found.tracepoints.push(set);
+      const accepts = !probes.includes('no accept hook');
+      const turns = !probes.includes('no turns');
+      assert.equal(line('accept hook') === 'ok', accepts, `${set.join(' ')}\n${child.stdout()}`);
+      if (accepts) found.acceptHook.push(set);
+      if (turns) found.turns.push(set);
+    }
+    assert.deepEqual(smallest(found.tracepoints), ['bpf perfmon', 'sys_admin']);
+    assert.deepEqual(smallest(found.acceptHook), ['bpf perfmon net_admin', 'sys_admin']);
+    const kind = uprobeKind();
+    assert.deepEqual(smallest(found.turns), kind === 'multi' ? ['bpf perfmon', 'sys_admin'] : ['sys_admin']);
   });
 });

@@ -68,7 +68,10 @@ test('hopspan record, killed: what it wrote until then can be replayed', async (
   const recorder = await startChild(process.execPath, [
     ...[MAIN, 'record', '--output', path, '--listen-port', String(envoy.port)],
   ]);
-  assert.match(await recorder.line(/ready/), /^hopspan: ready hooks=\S+ targets=envoy\(\d+\)$/);
+  assert.match(
+    await recorder.line(/ready/),
+    /^hopspan: ready hooks=\S+ targets=envoy\(\d+\) capabilities=\S+$/,
+  );
   await runClient({ port: envoy.port, connections: 10, exchanges: 2 });
   await envoy.stop();
   /* The recorder writes with every heartbeat. */

@@ -139,7 +139,7 @@ test("a protocol of the otlp receiver is served where its key is there, as the C
 test('an otlp receiver that is open to the network is warned about', () => {
   const receiver = otlpReceiver(
     '{protocols: {http: {endpoint: "0.0.0.0:4318", max_request_body_size: 1000}}}',
-    ['f.yaml:1:39: anybody who can reach 0.0.0.0 can send spans: the receiver asks for no credentials'],
+    ['f.yaml:1:39: anybody who can reach 0.0.0.0 can send spans: hopspan asks for no credentials there'],
   );
   assert.deepEqual(receiver?.http, { listen: { host: '0.0.0.0', port: 4318 }, maxBodyBytes: 1000 });
 });

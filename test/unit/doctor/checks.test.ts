@@ -10,6 +10,7 @@ import { preflight } from '../../../src/receiver/preflight.ts';
 import { temporaryFolder } from '../../harness/temporary-folder.ts';
 import { BTF, type Files, fakeBtf, fakeMachine, status } from './fake-machine.ts';
 
+const KEPT = { capability: 'CAP_SYS_PTRACE', reason: 'they are looked at' } as const;
 const CAPABILITIES = { BPF: 1n << 39n, PERFMON: 1n << 38n, NET_ADMIN: 1n << 12n, SYS_ADMIN: 1n << 21n };
 const WATCHING = CAPABILITIES.BPF | CAPABILITIES.PERFMON | CAPABILITIES.NET_ADMIN;
 
@@ -45,7 +46,8 @@ function findingsOf(
     phaseFloorNs: 0,
     unsampled: 'drop' as const,
   };
-  return [...examine(machine, () => ({ acceptHook: true, turns: undefined }), [{ ...receiver, ...sizes }])];
+  const trial = () => ({ acceptHook: true, turns: undefined, needs: [KEPT] });
+  return [...examine(machine, trial, [{ ...receiver, ...sizes }])];
 }
 
 function find(findings: readonly Finding[], item: string): Finding {
@@ -60,8 +62,11 @@ test('a good machine has no failure and no warning', (t) => {
     findings.filter(({ status: each }) => each !== 'ok'),
     [],
   );
-  assert.equal(findings.length, 15);
-  assert.match(find(findings, 'rights').found, /^root, with CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN$/);
+  assert.equal(findings.length, 19);
+  assert.match(
+    find(findings, 'rights').found,
+    /^root, with CAP_BPF, CAP_PERFMON: raw tracepoints are allowed$/,
+  );
   assert.match(find(findings, 'target').found, /^envoy: none yet$/);
 });
 
@@ -146,7 +151,7 @@ const FAILURES: readonly (Case & { readonly code: string })[] = [
     code: 'NOT_PRIVILEGED',
     item: 'rights',
     files: { '/proc/self/status': status(1000, 0n) },
-    found: /^user 1000 lacks CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN$/,
+    found: /^user 1000 lacks CAP_BPF and CAP_PERFMON$/,
     remedy: /sudo/,
   },
   {
@@ -206,6 +211,23 @@ const WARNINGS: readonly Case[] = [
   },
   { name: 'aarch64', item: 'architecture', rest: { arch: 'arm64' }, found: /^aarch64$/ },
   { name: 'another architecture', item: 'architecture', rest: { arch: 's390x' }, found: /^s390x$/ },
+  {
+    name: 'rights, but not that to hook accepts',
+    item: 'accept hook',
+    files: { '/proc/self/status': status(999, CAPABILITIES.BPF | CAPABILITIES.PERFMON) },
+    found: /^without CAP_NET_ADMIN .* accept waits count as read waits$/,
+    remedy: /add CAP_NET_ADMIN/,
+  },
+  {
+    name: 'rights, but not those that an older kernel asks for uprobes',
+    item: 'turns',
+    files: {
+      '/proc/self/status': status(999, WATCHING),
+      '/proc/sys/kernel/osrelease': '6.8.0-60-generic\n',
+    },
+    found: /^without CAP_SYS_ADMIN .*: what ends TLS stays unpaired$/,
+    remedy: /add CAP_SYS_ADMIN/,
+  },
   {
     name: 'rights, but not that to look at others',
     item: 'other users',
@@ -277,6 +299,21 @@ test('CAP_SYS_ADMIN stands for the other rights, which a service may have withou
   assert.equal(find(admin, 'rights').status, 'ok');
   const service = findingsOf(t, { files: { '/proc/self/status': status(1000, WATCHING) } });
   assert.equal(find(service, 'rights').status, 'ok');
+});
+
+test('what is given up after attaching, and what stays, and why', (t) => {
+  const root = find(findingsOf(t, {}), 'after attaching');
+  assert.equal(
+    root.found,
+    "kept: CAP_SYS_PTRACE (they are looked at); all 40 others are given up; root's own files stay open to it: better a user of its own",
+  );
+  const service = findingsOf(t, { files: { '/proc/self/status': status(999, WATCHING) } });
+  assert.equal(
+    find(service, 'after attaching').found,
+    'kept: CAP_SYS_PTRACE (they are looked at); CAP_NET_ADMIN, CAP_PERFMON and CAP_BPF given up',
+  );
+  const denied = findingsOf(t, { files: { '/proc/self/status': status(1000, 0n) } });
+  assert.equal(denied.filter(({ item }) => item === 'after attaching').length, 0);
 });
 
 test('lockdown for integrity, or none in the kernel, is well', (t) => {

@@ -12,9 +12,9 @@ const refused = (message: string) => () => {
 describe('trial', () => {
   test('gets the sizes of the configuration and says which hooks there are', () => {
     const seen: unknown[] = [];
-    const finding = checkTrial((given) => {
+    const { finding } = checkTrial((given) => {
       seen.push(given);
-      return { acceptHook: true, turns: undefined };
+      return { acceptHook: true, turns: undefined, needs: [] };
     }, options);
     assert.deepEqual(seen, [options]);
     assert.equal(finding.status, 'ok');
@@ -22,13 +22,13 @@ describe('trial', () => {
   });
 
   test('without the accept hook it is a warning', () => {
-    const finding = checkTrial(() => ({ acceptHook: false, turns: undefined }), options);
+    const { finding } = checkTrial(() => ({ acceptHook: false, turns: undefined, needs: [] }), options);
     assert.equal(finding.status, 'warn');
     assert.match(finding.found, /no accept hook/);
   });
 
   test('a refusal has the lines of the verifier and not the advice to run this command', () => {
-    const finding = checkTrial(
+    const { finding } = checkTrial(
       refused(
         'the kernel refused the probes (EINVAL); run "hopspan doctor" for the reason.\nR1 invalid mem access\n',
       ),
@@ -42,12 +42,12 @@ describe('trial', () => {
   });
 
   test('a refusal of rights and one of memory have other remedies', () => {
-    const rights = checkTrial(
+    const { finding: rights } = checkTrial(
       refused('the kernel refused the probes (EPERM); run "hopspan doctor" for the reason.'),
       options,
     );
     assert.match(rights.status === 'fail' ? rights.remedy : '', /seccomp/);
-    const memory = checkTrial(
+    const { finding: memory } = checkTrial(
       refused('the kernel refused the probes (ENOMEM); run "hopspan doctor" for the reason.'),
       options,
     );
