@@ -42,9 +42,12 @@ COPY --from=modules /usr/lib/hopspan/node_modules node_modules
 COPY LICENSE THIRD_PARTY.md ./
 COPY LICENSES LICENSES
 COPY otel-config/hopspan.yaml /etc/hopspan/hopspan.yaml
-RUN ln -s /usr/lib/hopspan/bin/hopspan /usr/local/bin/hopspan
-# Root of the container, since Docker and Kubernetes give capabilities to no other user. Run it with all of them dropped
-# but those in docs/privileges.md, with no-new-privileges and a read-only root.
+# A volume that is new takes its owner from here.
+RUN ln -s /usr/lib/hopspan/bin/hopspan /usr/local/bin/hopspan \
+  && install -d -m 0700 -o 65532 -g 65532 /var/lib/hopspan
+# Begins as root of the container, since Docker and Kubernetes give capabilities to no other user. Run it as
+# docker-compose.yml does: all capabilities dropped but those in docs/privileges.md, which setpriv passes on to a user
+# that owns nothing, with no-new-privileges and a read-only root.
 ENV NODE_ENV=production
 ENTRYPOINT ["hopspan"]
 CMD ["run", "--config", "/etc/hopspan/hopspan.yaml"]

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { parseConfig } from '../../../src/config/load.ts';
-import { leastCapabilities, pathOf, read, readYaml } from './files.ts';
+import { launcherOf, leastCapabilities, pathOf, read, readYaml, setprivOf, TO_CHANGE_USER } from './files.ts';
 
 interface ComposeService {
   readonly image: string;
@@ -13,6 +13,7 @@ interface ComposeService {
   readonly healthcheck?: { readonly test?: readonly string[]; readonly disable?: boolean };
   readonly environment?: Readonly<Record<string, string>>;
   readonly cap_add?: readonly string[];
+  readonly entrypoint?: readonly string[];
   readonly cap_drop?: readonly string[];
   readonly security_opt?: readonly string[];
   readonly read_only?: boolean;
@@ -26,7 +27,7 @@ const services = Object.entries(compose.services);
 
 /** Keys of a service in the Compose specification, as far as they are used: one that is misspelt is not among them. */
 const KEYS = new Set(
-  'build cap_add cap_drop cgroup command depends_on environment healthcheck image init pid ports read_only restart security_opt stop_grace_period tmpfs user volumes'.split(
+  'build cap_add cap_drop cgroup command depends_on entrypoint environment healthcheck image init pid ports read_only restart security_opt stop_grace_period tmpfs user volumes'.split(
     ' ',
   ),
 );
@@ -93,7 +94,8 @@ describe(FILE, () => {
   it('gives hopspan the least: capabilities, a read-only root, the host by its process ids and cgroups only', () => {
     const { hopspan } = compose.services;
     assert.deepEqual(hopspan?.cap_drop, ['ALL']);
-    assert.deepEqual(hopspan?.cap_add, leastCapabilities());
+    assert.deepEqual(hopspan?.cap_add, [...leastCapabilities(), ...TO_CHANGE_USER]);
+    assert.deepEqual(launcherOf(hopspan.entrypoint), setprivOf(leastCapabilities()));
     assert.ok(hopspan?.security_opt?.includes('no-new-privileges:true'));
     assert.deepEqual([hopspan?.read_only, hopspan?.privileged], [true, undefined]);
     assert.deepEqual([hopspan?.pid, hopspan?.cgroup], ['host', 'host']);

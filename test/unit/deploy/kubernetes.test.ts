@@ -4,11 +4,18 @@ import { existsSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { parseAllDocuments } from 'yaml';
 import { parseConfig } from '../../../src/config/load.ts';
-import { leastCapabilities, pathOf, read, readYaml } from './files.ts';
+import { launcherOf, leastCapabilities, pathOf, read, readYaml, setprivOf, TO_CHANGE_USER } from './files.ts';
 
 const FOLDER = 'deploy/kubernetes';
 
+interface Probe {
+  readonly exec: { readonly command: readonly string[] };
+}
 interface Container {
+  readonly command: readonly string[];
+  readonly startupProbe: Probe;
+  readonly livenessProbe: Probe;
+  readonly readinessProbe: Probe;
   readonly args: readonly string[];
   readonly env: readonly { readonly name: string; readonly value?: string }[];
   readonly volumeMounts: readonly {
@@ -34,6 +41,7 @@ interface DaemonSet {
         readonly serviceAccountName: string;
         readonly automountServiceAccountToken: boolean;
         readonly containers: readonly Container[];
+        readonly initContainers: readonly Pick<Container, 'command' | 'securityContext' | 'volumeMounts'>[];
         readonly volumes: readonly { readonly name: string; readonly hostPath?: { readonly path: string } }[];
       };
     };
@@ -45,7 +53,9 @@ const [container] = pod.containers;
 
 describe('the DaemonSet', () => {
   it('has the least capabilities, a read-only root, no token, and of the host only its process ids, cgroups and a place for the queue', () => {
-    assert.deepEqual(container?.securityContext.capabilities, { drop: ['ALL'], add: leastCapabilities() });
+    const add = [...leastCapabilities(), ...TO_CHANGE_USER];
+    assert.deepEqual(container?.securityContext.capabilities, { drop: ['ALL'], add });
+    assert.deepEqual(launcherOf(container.command), setprivOf(leastCapabilities()));
     const { privileged, allowPrivilegeEscalation, readOnlyRootFilesystem } = container.securityContext;
     assert.deepEqual([privileged, allowPrivilegeEscalation, readOnlyRootFilesystem], [false, false, true]);
     assert.deepEqual([pod.hostPID, pod.hostNetwork, pod.hostIPC], [true, undefined, undefined]);
@@ -76,6 +86,29 @@ describe('the DaemonSet', () => {
       const { warnings } = parseConfig(read(`${FOLDER}/hopspan.yaml`), 'hopspan.yaml', variables);
       assert.deepEqual(warnings, []);
     }
+  });
+});
+
+describe("the DaemonSet's probes and what comes before it", () => {
+  it('gives the queue to the user that hopspan runs as, and can do nothing else', () => {
+    const [queue, ...more] = pod.initContainers;
+    assert.equal(more.length, 0);
+    const user = container?.command.find((each) => each.startsWith('--reuid='))?.split('=')[1];
+    assert.deepEqual(queue?.command, ['chown', `${user}:${user}`, '/var/lib/hopspan']);
+    assert.deepEqual(queue.securityContext.capabilities, { drop: ['ALL'], add: ['CHOWN'] });
+    assert.deepEqual(
+      queue.volumeMounts.map(({ name }) => name),
+      ['queue'],
+    );
+  });
+
+  it('ask from inside, where the configuration lets health be answered', () => {
+    const { config } = parseConfig(read(`${FOLDER}/hopspan.yaml`), 'hopspan.yaml', {});
+    assert.deepEqual(config.healthCheck?.listen, { host: '127.0.0.1', port: 13_133 });
+    const probes = [container?.startupProbe, container?.readinessProbe, container?.livenessProbe];
+    const urls = probes.map((probe) => /http:[^']+/.exec(probe?.exec.command.join(' ') ?? '')?.[0]);
+    const at = 'http://127.0.0.1:13133';
+    assert.deepEqual(urls, [`${at}/readyz`, `${at}/readyz`, `${at}/healthz`]);
   });
 });
 

@@ -9,6 +9,9 @@ import { leastCapabilities, read } from './files.ts';
 const unit = read('deploy/systemd/hopspan.service');
 const setting = (key: string): string | undefined => new RegExp(`^${key}=(.*)$`, 'm').exec(unit)?.[1];
 
+/** In tenths, as `systemd-analyze security` counts: 100 is everything. */
+const MOST_EXPOSED = 30;
+
 describe('hopspan.service', () => {
   it('has the capabilities of docs/privileges.md and no others', () => {
     const expected = leastCapabilities().map((name) => `CAP_${name}`);
@@ -31,11 +34,39 @@ describe('hopspan.service', () => {
   });
 
   const { status } = spawnSync('systemd-analyze', ['--version'], { stdio: 'ignore' });
-  it('is understood by systemd', {
-    skip: status === 0 ? false : 'no systemd-analyze on this machine',
-  }, () => {
+  const skip = status === 0 ? false : 'no systemd-analyze on this machine';
+  /** The unit where systemd can look at it, with a program that is there. */
+  function installed(): string {
     const file = join(temporaryFolder(after), 'hopspan.service');
     writeFileSync(file, unit.replace(/^ExecStart=\S+/m, 'ExecStart=/bin/true'));
+    return file;
+  }
+
+  it('lets no system call be forbidden that giving up capabilities takes', { skip }, () => {
+    const { stdout } = spawnSync('systemd-analyze', ['syscall-filter'], { encoding: 'utf8' });
+    const sets = new Map<string, string[]>();
+    let current: string[] = [];
+    for (const line of stdout.split('\n')) {
+      if (line.startsWith('@')) {
+        current = [];
+        sets.set(line.trim(), current);
+      } else if (/^\s+[@a-z]/.test(line)) current.push(line.trim());
+    }
+    const expand = (name: string): string[] =>
+      name.startsWith('@') ? (sets.get(name) ?? []).flatMap(expand) : [name];
+    const allowed = new Set(['@default', ...(setting('SystemCallFilter')?.split(' ') ?? [])].flatMap(expand));
+    for (const call of ['bpf', 'perf_event_open', 'capset', 'prctl', 'execve', 'memfd_create', 'faccessat2'])
+      assert.ok(allowed.has(call), call);
+  });
+
+  it('is exposed no more than measured', { skip }, () => {
+    const args = ['security', '--offline=true', `--threshold=${MOST_EXPOSED}`, installed()];
+    const analysed = spawnSync('systemd-analyze', args, { encoding: 'utf8' });
+    assert.equal(analysed.status, 0, analysed.stdout);
+  });
+
+  it('is understood by systemd', { skip }, () => {
+    const file = installed();
     const {
       status: verified,
       stdout,
