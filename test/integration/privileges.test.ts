@@ -7,11 +7,12 @@ import { envoyBinary, ownEnvoy } from '../harness/envoy.ts';
 import { type FileSpan, type HopspanOptions, hopsOf, malformed, startHopspan } from '../harness/hopspan.ts';
 import { NOBODY, ownerWith, rootWith, userWith } from '../harness/launchers.ts';
 import { judge } from '../harness/match.ts';
-import { startChild, stopLeftovers } from '../harness/process.ts';
+import { type Child, startChild, stopLeftovers } from '../harness/process.ts';
 import { type EnvoyOptions, type RunningProxy, startEnvoy } from '../harness/proxies.ts';
 import { temporaryFolder } from '../harness/temporary-folder.ts';
 import { type Backend, type ClientLog, runClient, startBackend } from '../harness/traffic.ts';
 import { joinByConnection } from '../harness/truth.ts';
+import { launcherOf, readYaml } from '../unit/deploy/files.ts';
 
 after(stopLeftovers);
 
@@ -22,6 +23,12 @@ const TRACEPOINTS = ['bpf', 'perfmon'];
 const ACCEPT_HOOK = ['net_admin'];
 const OTHER_USERS = ['sys_ptrace', 'dac_read_search'];
 const THREE = [...TRACEPOINTS, ...ACCEPT_HOOK];
+
+interface Compose {
+  readonly services: {
+    readonly hopspan: { readonly entrypoint: readonly string[]; readonly cap_add: readonly string[] };
+  };
+}
 
 describe('least privilege', () => {
   let backend: Backend;
@@ -150,6 +157,36 @@ describe('least privilege', () => {
     await load();
     assert.deepEqual(await hopspan.finish(/not watched/), []);
     assert.match(hopspan.child.stderr(), /not watched, .* add CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH/);
+  });
+});
+
+describe('as the files in deploy/ start it', () => {
+  const doctor = (command: readonly string[]): Promise<Child> =>
+    startChild(command[0] ?? '', [...command.slice(1), HOPSPAN, 'doctor', '--listen-port', '54321']);
+
+  test("a container's root passes the capabilities on to a user that owns nothing, without new privileges", async () => {
+    const { services } = readYaml<Compose>('docker-compose.yml');
+    const { entrypoint, cap_add: capabilities } = services.hopspan;
+    const given = rootWith(capabilities.map((name) => name.toLowerCase()));
+    const child = await doctor([...given, '--no-new-privs', ...launcherOf(entrypoint)]);
+    assert.deepEqual(await child.exited, { code: 0, signal: null }, child.stdout());
+    assert.match(child.stdout(), /^ok {4}rights +user 65532, with CAP_BPF, CAP_PERFMON/m);
+    assert.doesNotMatch(child.stdout(), /^warn {2}(?:accept hook|other users|turns) /m);
+    assert.match(child.stdout(), /^ok {4}probes /m);
+    assert.match(child.stdout(), /; CAP_NET_ADMIN, CAP_PERFMON and CAP_BPF given up$/m);
+  });
+
+  test("the unit's read-only view of the kernel's files is enough", async () => {
+    /* ProtectKernelTunables= and ProtectControlGroups=, systemd.exec(5). */
+    const hide = `
+      mount --bind /proc/sys /proc/sys
+      for each in /proc/sys $(awk '$2 ~ /^\\/sys/ { print $2 }' /proc/self/mounts | sort -u); do
+        mount -o remount,ro,bind "$each"
+      done
+      ! touch /sys/fs/cgroup/x 2>/dev/null && mount --bind /dev/null /proc/kallsyms && exec "$@"`;
+    const child = await doctor(['unshare', '--mount', '/bin/sh', '-c', hide, 'sh']);
+    assert.deepEqual(await child.exited, { code: 0, signal: null }, child.stdout() + child.stderr());
+    assert.match(child.stdout(), /^ok {4}probes /m);
   });
 });
 
