@@ -3,7 +3,14 @@ import { HopspanError } from '../errors.ts';
 import { BpfObject, removeFromMap, updateMap } from '../native/libbpf.ts';
 import { closeDescriptor, type Mapping, mapShared, openDirectory, PAGE_SIZE } from '../native/memory.ts';
 import { openRing, type Ring, type RingMemory } from '../native/ring.ts';
-import { attachUprobe, type Link, UPROBE_MULTI, type UprobeProgram, uprobeKind } from '../native/uprobe.ts';
+import {
+  attachUprobe,
+  type Link,
+  UPROBE_MULTI,
+  type UprobeKind,
+  type UprobeProgram,
+  uprobeKind,
+} from '../native/uprobe.ts';
 import { maskOf, ownCredentials } from '../privileges/capabilities.ts';
 import { CONFIG, CONNECTION, COUNTERS, PROCESS_RECORD, SHARED } from '../records.gen.ts';
 import { cgroup2Mount } from './cgroup.ts';
@@ -101,11 +108,10 @@ export function descriptorsOf({ maps, links, turns }: AttachedProbes): number[] 
  * Loads and attaches the probes.
  * @throws HopspanError LIBBPF_MISSING or BPF_LOAD_FAILED; nothing stays attached then.
  */
-export function attachProbes({
-  maxConnections,
-  ringBufferBytes,
-  maxHeadBytes,
-}: ProbeOptions): AttachedProbes {
+export function attachProbes(
+  { maxConnections, ringBufferBytes, maxHeadBytes }: ProbeOptions,
+  kind: UprobeKind = uprobeKind(),
+): AttachedProbes {
   const object = new BpfObject(readFileSync(objectPath()));
   try {
     object.setMaxEntries('records', ringBufferBytes);
@@ -115,7 +121,6 @@ export function attachProbes({
     config.writeUInt32LE(maxConnections, CONFIG.maxConnections);
     config.writeUInt32LE(maxHeadBytes, CONFIG.maxHeadBytes);
     object.setReadOnlyData(config);
-    const kind = uprobeKind();
     if (kind === 'multi') object.setAttachType(TURN_PROGRAM, UPROBE_MULTI);
     const cgroup = mayHookAccept() ? openCgroup() : -1;
     if (cgroup < 0) for (const program of CGROUP_PROGRAMS) object.skipProgram(program);
