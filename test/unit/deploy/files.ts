@@ -21,8 +21,10 @@ export const TO_CHANGE_USER = ['SETUID', 'SETGID'];
 
 /** The capabilities of docs/privileges.md without which some proxies are not seen, as `BPF` and so on. */
 export function leastCapabilities(): readonly string[] {
-  const rows = read('docs/privileges.md').matchAll(/^\| `CAP_(\w+)` \|/gm);
-  return [...rows].map(([, name = '']) => name).filter((name) => name !== 'SYS_ADMIN');
+  const rows = read('docs/privileges.md')
+    .split('## After')[0]
+    ?.matchAll(/^\| `CAP_(\w+)` \|/gm);
+  return [...(rows ?? [])].map(([, name = '']) => name).filter((name) => name !== 'SYS_ADMIN');
 }
 
 /** What passes these capabilities on from root to a user that owns nothing. */
