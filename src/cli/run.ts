@@ -1,4 +1,4 @@
-import { createService, type Service } from '../pipeline/service.ts';
+import type { Service } from '../pipeline/service.ts';
 import { attachFirst } from '../privileges/attach-first.ts';
 import { takeHandover } from '../privileges/handover.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -18,6 +18,7 @@ export async function run(options: { readonly config?: string }): Promise<void> 
   const handover = takeHandover();
   const { config, log, configText } = readConfiguration(options, handover);
   const probes = handover?.probes ?? attachFirst(config, { log, configText });
+  const { createService } = await import('../pipeline/service.ts');
   await serve(createService(config, { log, probes, stdout: process.stdout }), log, untilSignalled());
   exitSoon();
 }

@@ -4,7 +4,6 @@ import { balanceTable, findingLines } from '../exporter/console/balance-table.ts
 import { consoleColor, consoleWidth } from '../exporter/console/console-exporter.ts';
 import { createSummary } from '../exporter/console/summary.ts';
 import type { WaterfallOptions } from '../exporter/console/waterfall.ts';
-import { createService } from '../pipeline/service.ts';
 import { attachFirst } from '../privileges/attach-first.ts';
 import { takeHandover } from '../privileges/handover.ts';
 import { isForeign } from '../spans/foreign-span.ts';
@@ -41,6 +40,7 @@ export async function watch(options: WatchOptions): Promise<void> {
     isOver = true;
   });
   const look = (): WaterfallOptions => ({ width: consoleWidth(output), color: consoleColor('auto', output) });
+  const { createService } = await import('../pipeline/service.ts');
   const service = createService(config, {
     log,
     probes,
