@@ -6,6 +6,7 @@ import { doctor } from './doctor.ts';
 import { record } from './record.ts';
 import { replay } from './replay.ts';
 import { run } from './run.ts';
+import { validate } from './validate.ts';
 import { watch } from './watch.ts';
 
 function createProgram(): Command {
@@ -18,6 +19,11 @@ function createProgram(): Command {
     .description('watch the configured proxies and export spans until SIGTERM or Ctrl-C')
     .option('--config <file>', 'configuration; without it: known proxies, exporter by OTEL_* variables')
     .action(run);
+  program
+    .command('validate')
+    .description('check a configuration as "run" would, and print what would run; starts nothing')
+    .option('--config <file>', 'configuration; without it: known proxies, exporter by OTEL_* variables')
+    .action(validate);
   addTargetFlags(program.command('watch'))
     .description('show live waterfalls until Ctrl-C, then a summary; without flags: envoy, nginx, haproxy')
     .option('--json', 'print OTLP/JSON, one export request a line')

@@ -11,17 +11,18 @@ import {
   buildTelemetry,
 } from './build.ts';
 import { buildProcessor } from './build-processors.ts';
-import { type Check, mappingAt, parsePart } from './check.ts';
+import { type Check, mappingAt, type Path, parsePart, valueOffset } from './check.ts';
 import { checkMapping, componentType, readComponents } from './components.ts';
 import { readDocument } from './document.ts';
 import { checkReaders, readHealthCheck } from './extensions.ts';
 import { configInvalid, remarkLines } from './mistakes.ts';
 import { type OtlpEnv, readOtlpEnv, readPropagators, readResourceEnv } from './otel-env.ts';
+import { warnOfOrder } from './order.ts';
 import { checkOtlp, checkOtlpReceiver, checkRoundTrip } from './otlp-checks.ts';
 import { readPipelines } from './pipelines.ts';
 import { EXPORTERS, PROCESSORS, RECEIVERS, TELEMETRY } from './schema.ts';
 import { checkTargets } from './targets.ts';
-import type { Config, ConfigWithWarnings, ExporterConfig } from './types.ts';
+import type { Config, ExporterConfig, LoadedConfig } from './types.ts';
 
 const FILE_LIMIT_BYTES = 1024 * 1024;
 
@@ -30,20 +31,27 @@ const FILE_LIMIT_BYTES = 1024 * 1024;
  * Throws CONFIG_INVALID whose message has a line for every mistake: `FILE:LINE:COLUMN: found …, expected …`.
  */
 export function loadConfig(path: string, env: NodeJS.ProcessEnv, onWarning?: (line: string) => void): Config {
-  const { config, warnings } = parseConfig(readText(path), path, env);
+  const { config, warnings } = loadFile(path, env);
   for (const warning of warnings) onWarning?.(warning);
   return config;
 }
 
-/** As `loadConfig`, from text; `fileName` is only what messages call it. */
-export function parseConfig(text: string, fileName: string, env: NodeJS.ProcessEnv): ConfigWithWarnings {
+/** As `loadConfig`, with all that is known of the file. Throws CONFIG_INVALID. */
+export function loadFile(path: string, env: NodeJS.ProcessEnv): LoadedConfig {
+  return parseConfig(readText(path), path, env);
+}
+
+/** As `loadFile`, from text; `fileName` is only what messages call it. */
+export function parseConfig(text: string, fileName: string, env: NodeJS.ProcessEnv): LoadedConfig {
   const document = readDocument(text, env);
   const check: Check = { document, mistakes: [...document.mistakes], warnings: [...document.warnings] };
   const config = document.broken ? undefined : readConfig(check, env);
   if (!config || check.mistakes.length > 0) {
     throw configInvalid(remarkLines(check.mistakes, fileName, document.lines));
   }
-  return { config, warnings: remarkLines(check.warnings, fileName, document.lines) };
+  const line = (path: Path, text: string): string =>
+    remarkLines([{ offset: valueOffset(check, path), text }], fileName, document.lines).join();
+  return { config, warnings: remarkLines(check.warnings, fileName, document.lines), line };
 }
 
 function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
@@ -79,6 +87,7 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
     if (exporter.type === 'otlp') checkRoundTrip(check, otlpReceivers, exporter);
   const builtProcessors = processors.map((processor) => buildProcessor(check, processor));
   if (!telemetry || check.mistakes.length > 0) return undefined;
+  warnOfOrder(check, pipelines, builtProcessors);
   return {
     receivers: ofRecords
       .filter((receiver) => used('receivers', receiver))

@@ -201,3 +201,9 @@ export interface ConfigWithWarnings {
   readonly config: Config;
   readonly warnings: readonly string[];
 }
+
+/** A configuration that came from a file. */
+export interface LoadedConfig extends ConfigWithWarnings {
+  /** A line about what stands at this path of the file, `FILE:LINE:COLUMN: …`. */
+  line(path: readonly PropertyKey[], text: string): string;
+}

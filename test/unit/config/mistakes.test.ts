@@ -144,7 +144,7 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
   ),
   ...['0', '-1', '4194305', '1.5', '"7"', '1e99'].map((value): [string, string] => [
     targets(`[{pid: ${value}}]`),
-    `1:36: found ${value === '1e99' ? '1e+99' : value} for receivers.ebpf.targets[0].pid, expected a process id from 1 to 4194304`,
+    `1:36: found ${value === '1e99' ? '1e+99' : value} for receivers.ebpf.targets[0].pid, expected a process id from 1 to 4194304${value === '"7"' ? '; leave out the quotes' : ''}`,
   ]),
   [
     targets('[{listen_port: 65536}]'),
@@ -228,7 +228,7 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
   ],
   [
     otlp('{tls: {insecure: "true"}}'),
-    '2:36: found "true" for exporters.otlp.tls.insecure, expected true or false; did you mean "true"?',
+    '2:36: found "true" for exporters.otlp.tls.insecure, expected true or false; leave out the quotes',
   ],
   [
     otlp('{tls: {cert_file: a, cafile: b}}'),
