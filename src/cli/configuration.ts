@@ -3,7 +3,7 @@ import { defaultConfig } from '../config/defaults.ts';
 import { loadConfig } from '../config/load.ts';
 import { parseTargetFlag, type SelectorFlag } from '../config/target-rules.ts';
 import type { Config, Target } from '../config/types.ts';
-import { createLogger, type Logger } from '../telemetry/log.ts';
+import { createLog, type Log, type Logger } from '../telemetry/log.ts';
 
 /** Options of every command that takes a configuration; the flags only of those that `addTargetFlags` gave them. */
 export interface ConfigurationOptions {
@@ -48,14 +48,19 @@ export function targetsOf(options: ConfigurationOptions): Target[] {
 }
 
 /** The configuration that the options name, or the default one, and the log that it asks for. @throws HopspanError */
-export function readConfiguration(options: ConfigurationOptions): { config: Config; log: Logger } {
+export function readConfiguration(options: ConfigurationOptions): {
+  config: Config;
+  log: Logger;
+  logging: Log;
+} {
   const warnings: string[] = [];
   const config = options.config
     ? loadConfig(options.config, process.env, (line) => warnings.push(line))
     : configByDefault(targetsOf(options), warnings);
-  const log = createLogger(config.telemetry.logLevel);
+  const logging = createLog(config.telemetry.logs);
+  const { log } = logging;
   for (const warning of warnings) log.warn(warning);
-  return { config, log };
+  return { config, log, logging };
 }
 
 function configByDefault(targets: readonly Target[], warnings: string[]): Config {

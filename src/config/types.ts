@@ -8,6 +8,7 @@ import type { ProbabilisticSamplerOptions } from '../processor/probabilistic-sam
 import type { RedactionOptions } from '../processor/redaction.ts';
 import type { ResourceDetectionOptions } from '../processor/resource-detection.ts';
 import type { TailSamplingOptions } from '../processor/tail-sampling.ts';
+import type { LogSamplingOptions } from '../telemetry/log-sampling.ts';
 import type { PropagatorName } from './otel-env.ts';
 
 export type { PropagatorName };
@@ -154,13 +155,21 @@ export interface PipelineConfig {
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
+/** What hopspan says on stderr. */
+export interface LogConfig {
+  readonly level: LogLevel;
+  readonly encoding: 'console' | 'json';
+  /** Of lines with the same level and message. */
+  readonly sampling: LogSamplingOptions;
+}
+
 /** Who gets hopspan's metrics: OTLP, sent by the `OTEL_*` variables, or Prometheus, which asks. */
 export type MetricReaderConfig =
   | { readonly kind: 'otlp' }
   | { readonly kind: 'prometheus'; readonly listen: ListenAddress };
 
 export interface TelemetryConfig {
-  readonly logLevel: LogLevel;
+  readonly logs: LogConfig;
   readonly metricsLevel: 'none' | 'normal';
   /** Empty where the level is `none`. */
   readonly metricReaders: readonly MetricReaderConfig[];
