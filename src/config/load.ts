@@ -16,8 +16,8 @@ import { checkMapping, componentType, readComponents } from './components.ts';
 import { readDocument } from './document.ts';
 import { checkReaders, readHealthCheck } from './extensions.ts';
 import { configInvalid, remarkLines } from './mistakes.ts';
-import { type OtlpEnv, readOtlpEnv, readPropagators, readResourceEnv } from './otel-env.ts';
 import { warnOfOrder } from './order.ts';
+import { type OtlpEnv, readOtlpEnv, readPropagators, readResourceEnv } from './otel-env.ts';
 import { checkOtlp, checkOtlpReceiver, checkRoundTrip } from './otlp-checks.ts';
 import { readPipelines } from './pipelines.ts';
 import { EXPORTERS, PROCESSORS, RECEIVERS, TELEMETRY } from './schema.ts';
@@ -142,7 +142,7 @@ function buildExporter(check: Check, exporter: ParsedExporter, otlpEnv: OtlpEnvs
   }
 }
 
-/** Reads no more than the limit, so that an endless file such as /dev/zero is refused, too. */
+/** Reads no more than the limit, so that an endless file such as /dev/zero is refused, too. Throws CONFIG_INVALID. */
 function readText(path: string): string {
   const buffer = Buffer.alloc(FILE_LIMIT_BYTES + 1);
   const name = escapeControl(path);

@@ -25,6 +25,8 @@ export interface TracePipeline {
   push(record: KernelRecord): void;
   /** Completes what can be completed, for the end of the stream, and hands it on. */
   flush(limit?: number): boolean;
+  /** Puts other options in force, for the hops that are over from here on; what is known of connections stays. */
+  configure(options: SpanOptions): void;
   readonly stats: Readonly<CorrelatorStats>;
 }
 
@@ -33,7 +35,7 @@ export function createTracePipeline(
   options: SpanOptions,
   observer?: HopObserver,
 ): TracePipeline {
-  const toSpans = createSpanBuilder(options);
+  let toSpans = createSpanBuilder(options);
   let batch: HopSpan[] = [];
   const correlator = createCorrelator((hop) => {
     const spans = toSpans(hop);
@@ -56,6 +58,9 @@ export function createTracePipeline(
       if (record.kind !== RECEIVER_KIND.CLOCK) return;
       observer?.advance(record.monotonicNs);
       handOn();
+    },
+    configure(changed) {
+      toSpans = createSpanBuilder(changed);
     },
     flush(limit) {
       const done = correlator.flush(limit);

@@ -49,7 +49,9 @@ export interface Probes {
   addProcess(tgid: number, target: number): boolean;
   removeProcess(tgid: number): void;
   addName(name: string, target: number): void;
+  removeName(name: string): void;
   addPort(port: number, target: number): void;
+  removePort(port: number): void;
   /** The basename of an executable that a watched process runs. */
   addProxyName(name: string): void;
   addListenPort(port: number): void;
@@ -109,6 +111,8 @@ export function loadProbes(options: ProbeOptions): Probes {
       addProcess: (tgid, target) => object.update('targets', u32(tgid), u32(target)),
       removeProcess: (tgid) => void object.remove('targets', u32(tgid)),
       addName: (name, target) => void object.update('target_names', nameKey(name), u32(target)),
+      removeName: (name) => void object.remove('target_names', nameKey(name)),
+      removePort: (port) => void object.remove('target_ports', u16(port)),
       addPort: (port, target) => void object.update('target_ports', u16(port), u32(target)),
       addProxyName: (name) => void object.update('proxy_names', nameKey(name), u32(1)),
       addListenPort: (port) => {

@@ -17,6 +17,7 @@ import type { MetricFamily } from './metric-family.ts';
 import { createMetricProducer, type MetricsSdk } from './metric-producer.ts';
 import { createOtlpMetricExporter } from './otlp-metrics.ts';
 import { createPrometheusReader } from './prometheus.ts';
+import type { ReloadStats } from './reloads.ts';
 
 const US_PER_S = 1e6;
 /** The specification's default. */
@@ -34,6 +35,7 @@ export interface MetricSources extends BalanceSources {
   received(): readonly { readonly name: string; readonly stats: Readonly<IntakeStats> }[];
   processed(): readonly ProcessorStats[];
   exported(): readonly ExporterStats[];
+  reloads(): Readonly<ReloadStats>;
 }
 
 export interface MetricOptions {
@@ -80,6 +82,7 @@ export async function startMetrics(
   const meter = metrics.getMeter('hopspan', VERSION);
   measureBalance(meter, sources);
   measurePipeline(meter, sources);
+  measureReloads(meter, sources);
   measureProcess(meter);
   return async () => {
     await sdk.shutdown().catch(() => {}); // nobody at the endpoint: the figures are lost, nothing else
@@ -143,6 +146,20 @@ function measurePipeline(meter: Meter, sources: MetricSources): void {
     for (const { name, stored } of sources.exported())
       if (stored !== undefined) result.observe(stored, { exporter: name });
   });
+}
+
+function measureReloads(meter: Meter, sources: MetricSources): void {
+  meter.createObservableCounter(...instrument('hopspan.config.reloads')).addCallback((result) => {
+    const { succeeded, failed } = sources.reloads();
+    result.observe(succeeded, { result: 'success' });
+    result.observe(failed, { result: 'failure' });
+  });
+  meter
+    .createObservableGauge(...instrument('hopspan.config.last_reload_successful'))
+    .addCallback((result) => result.observe(sources.reloads().lastSuccessful ? 1 : 0));
+  meter
+    .createObservableGauge(...instrument('hopspan.config.last_reload_success_timestamp'))
+    .addCallback((result) => result.observe(sources.reloads().lastSuccessS));
 }
 
 /** What hopspan itself costs (semantic conventions, process metrics). */

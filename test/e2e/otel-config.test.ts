@@ -54,6 +54,7 @@ function sources(): MetricSources {
     received: () => [{ name: 'otlp', stats: { accepted: 1, refused: 0, rejected: 0 } }],
     processed: () => [{ pipeline: 'traces', name: 'hop_parent', stats: { moved: 1 } }],
     exported: () => [{ name: 'otlp', accepted: 2, exported: 1, dropped: 1, waiting: 1, stored: 1 }],
+    reloads: () => ({ succeeded: 3, failed: 1, lastSuccessful: false, lastSuccessS: 1.7e9 }),
   };
 }
 

@@ -97,6 +97,7 @@ describe("hopspan's own metrics", () => {
           record = tell;
         },
         exported: () => [{ name: 'otlp', accepted: 9, exported: 8, dropped: 1, waiting: 0, stored: 0 }],
+        reloads: () => ({ succeeded: 3, failed: 1, lastSuccessful: false, lastSuccessS: 1.7e9 }),
       };
       const end = await startMetrics(sources, {
         readers: [{ kind: 'otlp' }],
@@ -116,6 +117,9 @@ describe("hopspan's own metrics", () => {
       const text = Buffer.concat(sink.received).toString('latin1');
       for (const word of [
         'hopspan.records.lost',
+        'hopspan.config.reloads',
+        'hopspan.config.last_reload_successful',
+        'hopspan.config.last_reload_success_timestamp',
         'hopspan.hop.duration',
         'hopspan.outcomes',
         'process.cpu.time',
