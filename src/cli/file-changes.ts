@@ -5,30 +5,39 @@ import { stat } from 'node:fs/promises';
 export const LOOK_EVERY_MS = 500;
 
 /**
- * Tells when a file is another one than before: written, renamed over, or behind a symbolic link that was swapped, as
- * Kubernetes does with its ConfigMaps, anywhere on its path. It is told once the file has been the same for one interval,
- * so that an editor's writes in a row are one change. Looking is what works on every file system, and costs little.
- * @returns a function that ends it.
+ * Looks whether a file is another one than before: written, renamed over, or behind a symbolic link that was swapped, as
+ * Kubernetes does with its ConfigMaps, anywhere on its path. It is told once two looks in a row have found it the same, so
+ * that an editor's writes in a row are one change. Looking is what works on every file system, and costs little.
  */
-export function onFileChange(path: string, changed: () => void, everyMs: number = LOOK_EVERY_MS): () => void {
-  let timer: NodeJS.Timeout | undefined;
+export function createFileLook(path: string): () => Promise<boolean> {
   /* At once, so that what the caller reads from here on is not older. */
   let told = identityNow(path);
   let last = told;
-  let ended = false;
-
-  async function look(): Promise<void> {
+  return async () => {
     const now = await identityOf(path);
-    if (ended) return;
-    if (now !== told && now === last) {
-      told = now;
-      changed();
-    }
+    const isChanged = now !== told && now === last;
     last = now;
-    timer = setTimeout(look, everyMs).unref();
+    if (isChanged) told = now;
+    return isChanged;
+  };
+}
+
+/**
+ * Tells of every change, from now on.
+ * @returns a function that ends it.
+ */
+export function onFileChange(path: string, changed: () => void, everyMs: number = LOOK_EVERY_MS): () => void {
+  const look = createFileLook(path);
+  let ended = false;
+  let timer = setTimeout(tick, everyMs).unref();
+
+  async function tick(): Promise<void> {
+    const isChanged = await look();
+    if (ended) return;
+    if (isChanged) changed();
+    timer = setTimeout(tick, everyMs).unref();
   }
 
-  timer = setTimeout(look, everyMs).unref();
   return () => {
     ended = true;
     clearTimeout(timer);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { onFileChange } from '../../../src/cli/file-changes.ts';
+import { createFileLook, onFileChange } from '../../../src/cli/file-changes.ts';
 import { until } from '../../harness/process.ts';
 import { temporaryFolder } from '../../harness/temporary-folder.ts';
 
@@ -67,15 +67,24 @@ describe('a file is another one', () => {
   });
 });
 
-test('many writes in a row are one change, and none is none', async (t) => {
-  const { path, state, reaches } = counted(t, plain);
-  for (let n = 0; n < 50; n++) {
-    writeFileSync(path, `${n}`);
-    utimesSync(path, n, n);
+test('writes in a row are one change, told when they are over', async (t) => {
+  const path = plain(temporaryFolder((remove) => t.after(remove)));
+  const look = createFileLook(path);
+  assert.equal(await look(), false);
+  for (let n = 0; n < 20; n++) {
+    writeFileSync(path, 'x'.repeat(n));
+    assert.equal(await look(), false, `${n}`);
   }
-  await reaches(1);
-  /* A later change comes after whatever is still to be told of the earlier ones. */
-  writeFileSync(path, 'last');
-  await reaches(2);
-  assert.equal(state.changes, 2);
+  assert.equal(await look(), true);
+  assert.equal(await look(), false);
+});
+
+test('a file that is gone is told once', async (t) => {
+  const folder = temporaryFolder((remove) => t.after(remove));
+  const path = plain(folder);
+  const look = createFileLook(path);
+  renameSync(path, join(folder, 'away'));
+  assert.equal(await look(), false);
+  assert.equal(await look(), true);
+  assert.equal(await look(), false);
 });
