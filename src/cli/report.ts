@@ -3,11 +3,9 @@ import type { EbpfReceiver } from '../receiver/ebpf.ts';
 import type { OtlpReceiver } from '../receiver/otlp/otlp.ts';
 import type { Logger } from '../telemetry/log.ts';
 
-/** One line for each receiver that is attached. */
-export function logReady(receivers: readonly EbpfReceiver[], log: Logger): void {
+/** Targets that cannot be watched, where there are such. */
+export function logUnreadable(receivers: readonly EbpfReceiver[], log: Logger): void {
   for (const receiver of receivers) {
-    const targets = receiver.watched().map(({ executable, pid }) => `${executable.name}(${pid})`);
-    const fields = { hooks: receiver.hooks, targets: targets.join(',') || 'none yet' };
     const unreadable = receiver.unreadable().map(({ executable, pid }) => `${executable.name}(${pid})`);
     if (unreadable.length > 0) {
       log.warn(
@@ -15,6 +13,15 @@ export function logReady(receivers: readonly EbpfReceiver[], log: Logger): void 
         'not watched, since this user may not see on which ports they listen; add CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH',
       );
     }
+  }
+}
+
+/** One line for each receiver that is attached. */
+export function logReady(receivers: readonly EbpfReceiver[], log: Logger): void {
+  logUnreadable(receivers, log);
+  for (const receiver of receivers) {
+    const targets = receiver.watched().map(({ executable, pid }) => `${executable.name}(${pid})`);
+    const fields = { hooks: receiver.hooks, targets: targets.join(',') || 'none yet' };
     if (receiver.acceptHook) log.info(fields, 'ready');
     else log.warn({ ...fields, accept_hook: 'none, so accept waits count as read waits' }, 'ready');
   }

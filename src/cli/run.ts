@@ -14,6 +14,7 @@ import {
   logPages,
   logReady,
   logRejectedSpans,
+  logUnreadable,
 } from './report.ts';
 import { exitSoon, SHUTDOWN_MS, untilSignalled } from './signals.ts';
 
@@ -29,7 +30,7 @@ export async function run(options: { readonly config?: string }): Promise<void> 
     isAsked = true;
     if (!isReady) return;
     isAsked = false;
-    void service.reload(() => readAnew(file, log));
+    void service.reload(() => readAnew(file, log)).then(() => logUnreadable(service.receivers, log));
   };
   /* Before the file is read, so that no change of it is missed. */
   const endLooking = file === undefined ? undefined : onFileChange(file, reload);
