@@ -16,11 +16,11 @@ const OBJECTIONS: readonly Objection[] = [
       ? `${later.name} takes apart what ${earlier.name} put together; put ${earlier.name} last`
       : undefined,
   (earlier, later) =>
-    earlier.type === 'probabilistic_sampler' && later.type === 'tail_sampling'
+    isSampler(earlier) && later.type === 'tail_sampling'
       ? `${later.name} sees only what ${earlier.name} left, so errors and slow traces are lost; leave one of them out`
       : undefined,
   (earlier, later) =>
-    earlier.type === 'tail_sampling' && later.type === 'probabilistic_sampler'
+    earlier.type === 'tail_sampling' && isSampler(later)
       ? `${later.name} drops a part of what ${earlier.name} kept for a reason; put its percentage among the policies`
       : undefined,
   (earlier, later) =>
@@ -58,6 +58,11 @@ export function warnOfOrder(
       }
     }
   }
+}
+
+/** One that keeps everything only marks it. */
+function isSampler(processor: ProcessorConfig): boolean {
+  return processor.type === 'probabilistic_sampler' && processor.percent < 100;
 }
 
 function adds({ actions }: ProcessorConfig & { type: 'attributes' }): boolean {

@@ -7,6 +7,7 @@ const PROCESSORS = `processors:
   hop_parent:
   memory_limiter: { check_interval: 1s, limit_mib: 100 }
   probabilistic_sampler: { sampling_percentage: 10 }
+  probabilistic_sampler/all: { sampling_percentage: 100 }
   redaction: { allowed_keys: [a] }
   redaction/values: { allow_all_keys: true, blocked_values: [secret] }
   attributes/add: { actions: [{ action: insert, key: a, value: b }] }
@@ -23,6 +24,8 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
   ['hop_parent, redaction/values, tail_sampling/route, memory_limiter'],
   ['redaction/values, hop_parent, batch'],
   ['attributes/add, hop_parent'],
+  ['probabilistic_sampler/all, tail_sampling'],
+  ['tail_sampling, probabilistic_sampler/all'],
   [
     'batch, hop_parent',
     'the order of "batch" and "hop_parent": hop_parent takes apart what batch put together; put batch last',
