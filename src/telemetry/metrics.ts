@@ -113,14 +113,10 @@ function measurePipeline(meter: Meter, sources: MetricSources): void {
     .createObservableCounter(...instrument('hopspan.records'))
     .addCallback((result) => result.observe(sources.records()));
   meter.createObservableCounter(...instrument('hopspan.records.lost')).addCallback((result) => {
-    for (const counters of sources.lost()) {
-      for (const [reason, count] of Object.entries(counters)) result.observe(count, { reason });
-    }
+    for (const [reason, count] of total(sources.lost())) result.observe(count, { reason });
   });
   meter.createObservableCounter(...instrument('hopspan.hops')).addCallback((result) => {
-    for (const stats of sources.correlated()) {
-      for (const [kind, count] of Object.entries(stats)) result.observe(count, { kind });
-    }
+    for (const [kind, count] of total(sources.correlated())) result.observe(count, { kind });
   });
   meter.createObservableCounter(...instrument('hopspan.receiver.spans')).addCallback((result) => {
     for (const { name, stats } of sources.received()) {
@@ -160,6 +156,14 @@ function measureReloads(meter: Meter, sources: MetricSources): void {
   meter
     .createObservableGauge(...instrument('hopspan.config.last_reload_success_timestamp'))
     .addCallback((result) => result.observe(sources.reloads().lastSuccessS));
+}
+
+/** Of all receivers: one series observed twice at a time would have the last one's count. */
+function total(counts: readonly object[]): Map<string, number> {
+  const sums = new Map<string, number>();
+  for (const [name, count] of counts.flatMap((each) => Object.entries(each) as [string, number][]))
+    sums.set(name, (sums.get(name) ?? 0) + count);
+  return sums;
 }
 
 /** What hopspan itself costs (semantic conventions, process metrics). */
