@@ -8,7 +8,7 @@ import {
   logPages,
   logReady,
   logRejectedSpans,
-} from './report.ts';
+} from './run-log.ts';
 import { exitSoon, SHUTDOWN_MS, untilSignalled } from './signals.ts';
 
 /** `hopspan run`: watches until it is told to end. @throws HopspanError */
