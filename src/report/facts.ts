@@ -8,6 +8,8 @@ const NS_PER_S = 1e9;
 /** Of names that come from spans and stand in tables. */
 const MAX_NAME = 120;
 const MAX_SEGMENTS = 8;
+/** Some thirty years: what is longer is no phase of a hop. */
+const MAX_SECONDS = 1e9;
 
 /** What a hop's SERVER span says, in the words of the report. */
 export interface HopFacts {
@@ -34,7 +36,9 @@ export interface UpstreamFacts {
   readonly failed: boolean;
 }
 
-const isOwn = (span: HopSpan): boolean => span.attributes['hopspan.outcome'] !== undefined;
+/** Made by hopspan, whatever processors took away. */
+const isOwn = ({ attributes, resource }: HopSpan): boolean =>
+  attributes['hopspan.outcome'] !== undefined || resource.attributes['telemetry.distro.name'] === 'hopspan';
 
 /** A connection's own span is none of an exchange; docs/spans.md has its name. */
 const isConnection = ({ name }: HopSpan): boolean => name.startsWith('tcp connection ');
@@ -42,16 +46,11 @@ const isConnection = ({ name }: HopSpan): boolean => name.startsWith('tcp connec
 export type SpanRole = 'hop' | 'upstream' | 'connection' | 'phase' | 'application';
 
 export function roleOf(span: HopSpan): SpanRole {
-  if (isOwn(span)) {
-    if (isConnection(span)) return 'connection';
-    return span.kind === 'SERVER' ? 'hop' : 'upstream';
-  }
-  const isPhase = span.kind === 'INTERNAL' && Object.hasOwn(PHASES, span.name) && isHopspans(span);
-  return isPhase ? 'phase' : 'application';
+  if (!isOwn(span)) return 'application';
+  if (span.kind === 'INTERNAL') return 'phase';
+  if (isConnection(span)) return 'connection';
+  return span.kind === 'SERVER' ? 'hop' : 'upstream';
 }
-
-const isHopspans = ({ resource }: HopSpan): boolean =>
-  resource.attributes['telemetry.distro.name'] === 'hopspan';
 
 export function hopFacts(span: HopSpan): HopFacts {
   const service = serviceName(span);
@@ -59,14 +58,15 @@ export function hopFacts(span: HopSpan): HopFacts {
   const phases: [PhaseName, number][] = [];
   for (const [name, attribute] of DURATIONS) {
     const seconds = span.attributes[attribute];
-    if (typeof seconds === 'number' && seconds >= 0) phases.push([name, Math.round(seconds * NS_PER_S)]);
+    if (typeof seconds === 'number' && seconds >= 0 && seconds < MAX_SECONDS)
+      phases.push([name, Math.round(seconds * NS_PER_S)]);
   }
   return {
     ...{ span, service, phases, failed: span.error !== undefined },
     listener: short(port === undefined ? service : `${service} :${port}`),
     route: routeOf(span),
     durationNs: Math.max(0, elapsedNs(span.start, span.end)),
-    result: resultOf(span),
+    result: resultOf(span) || 'ok',
   };
 }
 

@@ -8,6 +8,7 @@ import { resultOf, roleOf, type SpanRole, serviceName, short } from './facts.ts'
 /** Spans of one trace that are kept, and rows of one waterfall. */
 const MAX_KEPT = 400;
 export const MAX_ROWS = 80;
+const MIN_MARGIN_NS = 100e6;
 const MAX_EVENTS = 8;
 const MAX_ATTRIBUTES = 60;
 const MAX_VALUE = 300;
@@ -52,7 +53,7 @@ export interface Waterfall {
   readonly leftOut: number;
 }
 
-/** Gathers the spans of chosen traces, as far as they overlap the chosen hop. */
+/** Gathers the spans of chosen traces that are near the chosen hop in time, and draws those that overlap it or the hop that it is part of. */
 export interface Gatherer {
   add(spans: readonly HopSpan[]): void;
   waterfalls(): Waterfall[];
@@ -66,7 +67,7 @@ export function createGatherer(choices: readonly Choice[]): Gatherer {
     add(spans) {
       for (const span of spans) {
         const entry = gathered.get(span.traceId);
-        if (!entry || !overlaps(span, entry.choice)) continue;
+        if (!entry || !isNear(span, entry.choice)) continue;
         if (entry.spans.length < MAX_KEPT || span.spanId === entry.choice.spanId) entry.spans.push(span);
         else entry.lost++;
       }
@@ -76,14 +77,33 @@ export function createGatherer(choices: readonly Choice[]): Gatherer {
   };
 }
 
-function overlaps({ start, end }: HopSpan, choice: Choice): boolean {
-  return elapsedNs(choice.start, end) >= 0 && elapsedNs(start, choice.end) >= 0;
+/** A proxy before this one had the request earlier, and has it longer. */
+function isNear({ start, end }: HopSpan, choice: Choice): boolean {
+  const marginNs = Math.max(MIN_MARGIN_NS, 2 * choice.durationNs);
+  return elapsedNs(choice.start, end) >= -marginNs && elapsedNs(start, choice.end) >= -marginNs;
+}
+
+/** The first hop of the chain of which this one is a part. */
+function outermost(chosen: HopSpan, spans: readonly HopSpan[]): HopSpan {
+  const byId = new Map(spans.map((span) => [span.spanId, span]));
+  const seen = new Set<HopSpan>();
+  let outer = chosen;
+  for (let span: HopSpan | undefined = chosen; span && !seen.has(span); ) {
+    seen.add(span);
+    if (roleOf(span) === 'hop') outer = span;
+    span = byId.get(span.parentSpanId ?? '');
+  }
+  return outer;
 }
 
 function waterfallOf(choice: Choice, spans: readonly HopSpan[], lost: number): Waterfall | undefined {
   const chosen = spans.find(({ spanId }) => spanId === choice.spanId);
   if (!chosen) return undefined;
-  const shown = mostTelling(chosen, spans);
+  const outer = outermost(chosen, spans);
+  const overlapping = spans.filter(
+    ({ start, end }) => elapsedNs(outer.start, end) >= 0 && elapsedNs(start, outer.end) >= 0,
+  );
+  const shown = mostTelling(chosen, overlapping);
   let { start } = chosen;
   let endNs = 0;
   for (const span of shown) if (elapsedNs(span.start, start) > 0) start = span.start;
@@ -104,7 +124,7 @@ function waterfallOf(choice: Choice, spans: readonly HopSpan[], lost: number): W
     failed: chosen.error !== undefined,
     longest: longestPhase(rows, choice, chosen),
     extentNs: Math.max(1, endNs),
-    leftOut: spans.length - shown.length + lost,
+    leftOut: overlapping.length - shown.length + lost,
   };
 }
 

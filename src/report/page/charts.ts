@@ -1,6 +1,6 @@
 import type { HrTime } from '../../spans/hop-span.ts';
 import type { ListenerModel, Quantiles, ReportModel } from '../model.ts';
-import { type Html, markup } from './html.ts';
+import { type Html, html, markup } from './html.ts';
 import { fillOf, fillOfResult } from './palette.ts';
 import { countOf, formatClock, formatNs, formatRound } from './text.ts';
 
@@ -49,7 +49,7 @@ export async function createCharts(): Promise<Charts> {
       className: 'plot',
       ...options,
     });
-    return markup(asImage(svg, label));
+    return asImage(svg, label);
   };
   return {
     hops(model, buckets) {
@@ -223,22 +223,38 @@ function anchorOf(ns: number, first: number, last: number): 'start' | 'middle' |
 const grid = (plot: Plot): ReturnType<Plot['gridY']> =>
   plot.gridY({ stroke: 'var(--grid)', strokeOpacity: 1 });
 
-/** A picture with a text of its own; what is within has none, and no style that the policy would have to allow. */
-function asImage(svg: ReturnType<Plot['plot']>, label: string): string {
-  for (const style of svg.querySelectorAll('style')) style.remove();
-  for (const part of svg.querySelectorAll('*')) {
-    const mark = part.getAttribute('aria-label');
-    if (mark) part.setAttribute('data-mark', mark);
-    for (const name of ['aria-label', 'aria-hidden', 'aria-description', 'style']) part.removeAttribute(name);
-  }
+type Svg = ReturnType<Plot['plot']>;
+type SvgChild = Svg['childNodes'][number];
+
+const TEXT_NODE = 3;
+const ELEMENT_NODE = 1;
+
+/** A picture with a text of its own. What is within has none, and no style that the policy would have to allow. */
+function asImage(svg: Svg, label: string): Html {
   svg.setAttribute('role', 'img');
   svg.setAttribute('aria-label', label);
-  return rounded(svg.outerHTML);
+  return serialized(svg, true);
+}
+
+/** By our own templates, so that there is one place where text is escaped. */
+function serialized(element: Svg, isRoot = false): Html {
+  const attributes = [...element.attributes].flatMap(({ name, value }) => {
+    if (name === 'style' || (name.startsWith('aria-') && !isRoot)) return [];
+    return html` ${markup(name)}="${name === 'aria-label' ? value : rounded(value)}"`;
+  });
+  const mark = isRoot ? '' : (element.getAttribute('aria-label') ?? '');
+  const children = [...element.childNodes].map((child: SvgChild) => {
+    if (child.nodeType === TEXT_NODE) return html`${child.textContent ?? ''}`;
+    return child.nodeType === ELEMENT_NODE && child.localName !== 'style' ? serialized(child) : html``;
+  });
+  const name = element.localName;
+  if (!/^[a-z]+$/i.test(name)) throw new Error(`a chart has an element ${name}`);
+  return html`<${markup(name)}${attributes}${mark !== '' && html` data-mark="${mark}"`}>${children}</${markup(name)}>`;
 }
 
 /** A tenth of a pixel is enough. */
-const rounded = (svg: string): string =>
-  svg.replace(/(?<=[ "(,MLHVZ])-?\d+\.\d{2,}/g, (number) => String(Math.round(Number(number) * 10) / 10));
+const rounded = (value: string): string =>
+  value.replace(/-?\d+\.\d{2,}/g, (number) => String(Math.round(Number(number) * 10) / 10));
 
 interface Bar {
   readonly from: number;

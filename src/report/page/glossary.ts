@@ -29,7 +29,7 @@ const PHASES = [
 export function glossarySection({ input }: ReportModel): Html {
   return html`<section id="words" aria-labelledby="words-title"><h2 id="words-title">What the words mean</h2>
 <p>A <strong>hop</strong> is one request and its answer through one proxy, timed in the kernel. Downstream is the client's side of the proxy, upstream the server's.</p>
-<div class="scroll" tabindex="0" role="region" aria-label="Phases"><table><caption>Phases, in the order in which a hop goes through them</caption><thead><tr><th scope="col">Phase</th><th scope="col">The time from … to …</th><th scope="col">When it is long</th></tr></thead><tbody>${PHASES.map(
+<div class="scroll" tabindex="0" role="group" aria-label="Phases"><table><caption>Phases, in the order in which a hop goes through them</caption><thead><tr><th scope="col">Phase</th><th scope="col">The time from … to …</th><th scope="col">When it is long</th></tr></thead><tbody>${PHASES.map(
     ([name, time, long]) =>
       html`<tr><th scope="row">${swatch(fillOf(name))}${name}</th><td>${time}</td><td>${long}</td></tr>`,
   )}</tbody></table></div>

@@ -101,7 +101,7 @@ function cohorts({ charts: own, name }: ListenerModel): Html {
     { what: 'faster half', cohort: own.typical },
     { what: 'slowest 1 %', cohort: own.slow },
   ];
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Phases of fast and slow hops of ${name}"><table class="cohorts"><caption class="dim">Mean time of each phase of ${name}</caption><thead><tr><th scope="col">Hops</th><th scope="col" class="n">Mean</th><th scope="col">Phases</th></tr></thead><tbody>${rows.map(
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="Phases of fast and slow hops of ${name}"><table class="cohorts"><caption class="dim">Mean time of each phase of ${name}</caption><thead><tr><th scope="col">Hops</th><th scope="col" class="n">Mean</th><th scope="col">Phases</th></tr></thead><tbody>${rows.map(
     ({ what, cohort }) =>
       html`<tr><th scope="row">${what} <span class="dim">(${formatCount(cohort.hops)})</span></th><td class="n">${formatNs(cohort.totalNs)}</td><td>${stack(cohort)}</td></tr>`,
   )}</tbody></table></div>`;

@@ -47,7 +47,7 @@ details{margin:.35rem 0}
 summary{cursor:pointer;padding:.15rem 0}
 figure details,.under{font-size:.86rem}
 .scroll{overflow-x:auto;margin:.3rem 0}
-table{border-collapse:collapse;font-size:.86rem;font-variant-numeric:tabular-nums;width:100%}
+table{overflow-wrap:break-word;border-collapse:collapse;font-size:.86rem;font-variant-numeric:tabular-nums;width:100%}
 caption{text-align:left;font-weight:600;padding:.2rem 0}
 th,td{text-align:left;padding:.22rem .6rem .22rem 0;border-bottom:1px solid var(--line);vertical-align:top}
 th{font-weight:600}

@@ -8,9 +8,14 @@ export interface Column<T> {
   readonly number?: boolean;
 }
 
-/** A table whose first column names the row; it scrolls by itself where it is too wide, by keyboard, too. */
+/** A table that scrolls by itself where it is too wide, by keyboard, too. */
 export function table<T>(caption: string, columns: readonly Column<T>[], rows: readonly T[]): Html {
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table><caption>${caption}</caption><thead><tr>${columns.map(
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="${caption}">${narrowTable(caption, columns, rows)}</div>`;
+}
+
+/** A table whose first column names the row. */
+export function narrowTable<T>(caption: string, columns: readonly Column<T>[], rows: readonly T[]): Html {
+  return html`<table><caption>${caption}</caption><thead><tr>${columns.map(
     ({ head, number }) => html`<th scope="col"${number ? html` class="n"` : ''}>${head}</th>`,
   )}</tr></thead><tbody>${rows.map(
     (row) =>
@@ -20,7 +25,7 @@ export function table<T>(caption: string, columns: readonly Column<T>[], rows: r
           ? html`<th scope="row"${attribute}>${cell(row)}</th>`
           : html`<td${attribute}>${cell(row)}</td>`;
       })}</tr>`,
-  )}</tbody></table></div>`;
+  )}</tbody></table>`;
 }
 
 /** The numbers behind a chart. */

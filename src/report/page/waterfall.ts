@@ -1,7 +1,7 @@
 import type { Row, Waterfall } from '../waterfalls.ts';
 import { type Html, html } from './html.ts';
 import { type FillName, fillOf, swatch } from './palette.ts';
-import { folded, table } from './table.ts';
+import { folded, narrowTable } from './table.ts';
 import { formatNs, formatShare, formatTime } from './text.ts';
 
 /** Of the width, so that the shortest is seen. */
@@ -17,7 +17,7 @@ export function waterfallSection(waterfall: Waterfall, index: number): Html {
   const title = `${service}  ${name}`;
   return html`<details class="fall"${index === 0 ? html` open` : ''}><summary><h3>${title}</h3><span class="dur">${formatNs(durationNs)}</span><span class="res ${failed ? 'bad' : ''}">${result}</span><span class="why">${[reasons.join('; '), inPhase].filter((text) => text !== '').join(' · ')}</span></summary>
 <div class="inside" id="waterfall-${index + 1}"><p class="under dim">${[formatTime(waterfall.start, 6), 'UTC', addresses].join(' ')} · trace ${waterfall.traceId}</p>
-<div class="scroll" tabindex="0" role="region" aria-label="Waterfall ${index + 1}: ${title}"><table class="rows"><caption class="dim">${formatNs(extentNs)} from left to right</caption><thead><tr><th scope="col" class="c-name">Span</th><th scope="col" class="c-dur n">Start</th><th scope="col" class="c-dur n">Time</th><th scope="col">When</th><th scope="col" class="c-result">Result</th></tr></thead><tbody>${rows.map(
+<div class="scroll" tabindex="0" role="group" aria-label="Waterfall ${index + 1}: ${title}"><table class="rows"><caption class="dim">${formatNs(extentNs)} from left to right</caption><thead><tr><th scope="col" class="c-name">Span</th><th scope="col" class="c-dur n">Start</th><th scope="col" class="c-dur n">Time</th><th scope="col">When</th><th scope="col" class="c-result">Result</th></tr></thead><tbody>${rows.map(
     (row) => rowOf(row, extentNs),
   )}</tbody></table></div>
 ${waterfall.leftOut > 0 && html`<p class="dim">${waterfall.leftOut} more spans of this trace overlap it and are not shown.</p>`}
@@ -69,7 +69,7 @@ function sayings(rows: readonly Row[]): Html {
     folded(
       'All attributes',
       html`<div class="attributes">${detailed.map((row) =>
-        table(
+        narrowTable(
           `${named.get(row)}, +${formatNs(row.offsetNs)}`,
           [
             { head: 'Attribute', cell: ([key]) => key },
