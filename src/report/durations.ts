@@ -4,6 +4,8 @@ import { Histogram } from '../exporter/console/histogram.ts';
 export const EXACT = 256;
 /** What a bucket's middle may lie above the smallest value in it. */
 const BUCKET_ERROR = 63 / 64;
+/** Of a share times a count that should be whole. */
+const ROUNDING = 1e-6;
 
 /** Quantiles of durations in nanoseconds, in bounded memory: exact of up to `EXACT` values, right to 1 % of more. */
 export class Durations {
@@ -48,8 +50,10 @@ export class Durations {
     return this.#values[Math.max(0, Math.ceil(q * this.#values.length) - 1)] ?? 0;
   }
 
-  /** Not above `quantile(q)`, however that was rounded: at least the share 1 - `q` of all values reach it. */
+  /** Where the largest values begin, the share 1 - `q` of all and at least one; so many reach it, however it was rounded. */
   floor(q: number): number {
-    return this.#values ? this.quantile(q) : Math.floor(this.quantile(q) * BUCKET_ERROR);
+    if (!this.#values) return Math.floor(this.quantile(q) * BUCKET_ERROR);
+    const largest = Math.max(1, Math.ceil((1 - q) * this.#count - ROUNDING));
+    return this.quantile((this.#count - largest + 1 - ROUNDING) / this.#count);
   }
 }

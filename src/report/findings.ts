@@ -127,7 +127,7 @@ function slownessOf(listener: ListenerModel): Finding[] {
   const { typical, slow } = charts;
   const said = `Half of ${countOf(count, 'hop')} took up to ${formatNs(p50)}, one in a hundred ${formatNs(p99)} or longer, the longest ${formatNs(max)}.`;
   const top = longestOf(slow);
-  if (!top || p99 < SLOW * p50 || slow.totalNs < SLOW * typical.totalNs)
+  if (!top || slow.totalNs < SLOW * Math.max(p50, typical.totalNs))
     return [{ weight: 'plain', title: name, text: said }];
   const usual = typical.phases.find(({ phase }) => phase === top.phase)?.ns ?? 0;
   const share = formatShare(Math.min(top.ns, slow.totalNs), slow.totalNs);

@@ -24,7 +24,7 @@ export interface Cohort {
 
 export interface ListenerTally {
   readonly name: string;
-  /** Up to the median, and from the 99th percentile on. */
+  /** Up to the median, and the slowest 1 %, at least one. */
   readonly typical: Cohort;
   readonly slow: Cohort;
   readonly phases: Map<PhaseName, Durations>;

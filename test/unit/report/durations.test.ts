@@ -24,7 +24,8 @@ describe('durations', () => {
       const values = Array.from({ length: size }, (_, n) => ((n * 7919) % size) * 1000 + 3);
       const durations = durationsOf(values);
       for (const q of [0, 0.5, 0.9, 0.99, 1]) assert.equal(durations.quantile(q), exact(values, q));
-      assert.equal(durations.floor(0.99), exact(values, 0.99));
+      const largest = values.filter((value) => value >= durations.floor(0.99));
+      assert.equal(largest.length, Math.ceil(size / 100));
     }
   });
 
