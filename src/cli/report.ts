@@ -19,13 +19,9 @@ export async function report(path: string, options: { readonly html: string }): 
     readContext: createContextReader(createPropagator(config.propagators)),
   });
   const file = await openReportFile(options.html);
-  try {
-    const model = await collect(input, basename(path));
-    await file.write(pageOf(model, await createCharts()));
-    for (const { text } of lossesOf(model)) log.warn(text);
-    const { hops, failed } = model.counts;
-    log.info({ file: options.html, hops, failed, waterfalls: model.waterfalls.length }, 'written');
-  } finally {
-    await file.close();
-  }
+  const model = await collect(input, basename(path));
+  await file.write(pageOf(model, await createCharts()));
+  for (const { text } of lossesOf(model)) log.warn(text);
+  const { hops, failed } = model.counts;
+  log.info({ file: options.html, hops, failed, waterfalls: model.waterfalls.length }, 'written');
 }

@@ -97,6 +97,8 @@ function perListener(listeners: readonly ListenerModel[]): string {
 /** An upstream, or a route, from which nearly all failures of a proxy come, though it has others. */
 function sourcesOf({ upstreams, routes }: ReportModel): Finding[] {
   const found: Finding[] = [];
+  /* In a chain the next proxy has the same routes. */
+  const told = new Set<string>();
   const groups = [
     ...Map.groupBy(upstreams, ({ service }) => service),
     ...Map.groupBy(routes, ({ listener }) => listener),
@@ -106,7 +108,8 @@ function sourcesOf({ upstreams, routes }: ReportModel): Finding[] {
     const failed = list.reduce((sum, each) => sum + each.failed, 0);
     const [top] = list.toSorted((a, b) => b.failed - a.failed);
     if (!top || list.length < 2 || failed < FEW || top.failed < MOST * failed) continue;
-    if (top.count > MOST * count) continue;
+    if (top.count > MOST * count || told.has(top.name)) continue;
+    told.add(top.name);
     const best = list.filter((each) => each !== top).toSorted((a, b) => b.count - a.count)[0];
     const slower =
       best && top.p99 > SLOW * best.p99

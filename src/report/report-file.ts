@@ -1,42 +1,38 @@
-import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
+import { rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { HopspanError } from '../errors.ts';
 
-/** A page in the making, which takes the place of what stood there when it is whole. */
+/** Where a page goes; what stood there is replaced when the new one is whole. */
 export interface ReportFile {
   /** @throws HopspanError REPORT_NOT_WRITTEN */
   write(text: string): Promise<void>;
-  /** Takes away what is left of a page that was not written. */
-  close(): Promise<void>;
 }
 
-/** Looks before the work whether there can be such a file. @throws HopspanError REPORT_NOT_WRITTEN */
+/** Looks before the work whether there can be such a file, and leaves no trace of it. @throws HopspanError REPORT_NOT_WRITTEN */
 export async function openReportFile(path: string): Promise<ReportFile> {
   const before = await stat(path).catch(() => undefined);
   /* A folder says so when it is opened; a pipe or a terminal is written as it is. */
   const isSpecial = before !== undefined && !before.isFile();
   const temporary = isSpecial ? path : `${path}.${process.pid}.partial`;
-  let handle: FileHandle | undefined;
-  try {
-    handle = await open(temporary, isSpecial ? 'w' : 'wx');
-  } catch (error) {
-    throw notWritten(path, error as NodeJS.ErrnoException);
+
+  async function put(text: string): Promise<void> {
+    try {
+      await writeFile(temporary, text);
+    } catch (error) {
+      if (!isSpecial) await rm(temporary, { force: true });
+      throw notWritten(path, error as NodeJS.ErrnoException);
+    }
+  }
+
+  if (before?.isDirectory()) throw notWritten(path, Object.assign(new Error(), { code: 'EISDIR' }));
+  if (!isSpecial) {
+    await put('');
+    await rm(temporary);
   }
   return {
     async write(text) {
-      try {
-        await handle?.writeFile(text);
-        await handle?.close();
-        handle = undefined;
-        if (!isSpecial) await rename(temporary, path);
-      } catch (error) {
-        throw notWritten(path, error as NodeJS.ErrnoException);
-      }
-    },
-    async close() {
-      await handle?.close().catch(() => {});
-      handle = undefined;
-      if (!isSpecial) await rm(temporary, { force: true });
+      await put(text);
+      if (!isSpecial) await rename(temporary, path);
     },
   };
 }

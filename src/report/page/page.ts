@@ -39,7 +39,7 @@ export function pageOf(model: ReportModel, charts: Charts): string {
 <main>
 <section id="findings" aria-labelledby="findings-title"><h2 id="findings-title">What stands out</h2>
 <ul class="findings">${findingsOf(model).map(
-    ({ weight, title, text }) => html`<li class="is-${weight}"><strong>${title}</strong><br>${text}</li>`,
+    ({ weight, title, text }) => html`<li class="is-${weight}"><strong>${title}.</strong> ${text}</li>`,
   )}</ul>
 ${summarySection(model)}</section>
 ${sections.map(({ content }) => content)}

@@ -24,7 +24,7 @@ a:focus-visible,summary:focus-visible,[tabindex]:focus-visible{outline:3px solid
 .good{color:var(--good);font-weight:600}
 nav ul{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;padding:0;margin:.7rem 0 0}
 .findings{list-style:none;margin:1rem 0 0;padding:0;display:grid;gap:.5rem}
-.findings li{border-left:5px solid var(--fill-hop);background:var(--panel);padding:.55rem .9rem;border-radius:0 6px 6px 0}
+.findings li{border-left:5px solid var(--fill-hop);background:var(--panel);padding:.4rem .9rem;border-radius:0 6px 6px 0}
 .findings li.is-bad{border-color:var(--bad);background:var(--badbg)}
 .findings li.is-warning{border-color:var(--fill-read-wait);background:var(--warnbg)}
 .findings strong{font-weight:650}
