@@ -317,6 +317,24 @@ describe('the page in Chromium, without a network', { skip: noBrowser }, () => {
       assert.ok(shown.includes(text), text);
     await closeQuietly(opened);
   });
+
+  test('what got through all escaping would still not run: the policy forbids it', async () => {
+    const broken = join(folder, 'broken-escaping.html');
+    const runs = 'document.title = "ran"';
+    const put = `<main><script>${runs}</script><img src="https://attacker.test/x.png" onerror='${runs}'><style>body{display:none}</style>`;
+    writeFileSync(broken, readFileSync(file, 'utf8').replace('<main>', put));
+    const opened = await openPage(broken);
+    await opened.page.locator('main img').waitFor({ state: 'attached' });
+    assert.notEqual(await opened.page.title(), 'ran');
+    assert.ok(await opened.page.locator('main').isVisible());
+    const refused = opened.complaints.filter((text) => text.includes('Content Security Policy'));
+    for (const what of [/inline script/, /inline event handler/, /inline style/, /attacker\.test\/x\.png/])
+      assert.ok(
+        refused.some((text) => what.test(text)),
+        `${what} in ${refused.join('\n')}`,
+      );
+    await opened.close();
+  });
 });
 
 describe('the command', () => {
@@ -369,7 +387,7 @@ describe('the command', () => {
   test('many hops take no more memory, and no larger a page, than some', async () => {
     const input = join(folder, 'many.jsonl');
     const lines: string[] = [];
-    for (let n = 0; n < 400; n++) {
+    for (let n = 0; n < 250; n++) {
       const spans = Array.from({ length: 100 }, (_, index) => {
         const number = n * 100 + index;
         const attributes = {
@@ -387,11 +405,11 @@ describe('the command', () => {
       lines.push(toOtlpJson(spans));
     }
     writeFileSync(input, `${lines.join('\n')}\n`);
-    assert.ok(statSync(input).size > 40e6);
+    assert.ok(statSync(input).size > 25e6);
     const file = join(folder, 'many.html');
-    const { child, code } = await hopspan(['report', input, '--html', file], ['--max-old-space-size=96']);
+    const { child, code } = await hopspan(['report', input, '--html', file], ['--max-old-space-size=80']);
     assert.equal(code, 0, child.stderr());
-    assert.match(child.stderr(), /hops=40000 /);
+    assert.match(child.stderr(), /hops=25000 /);
     assert.ok(statSync(file).size < 3e6, String(statSync(file).size));
   });
 });
