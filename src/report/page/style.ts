@@ -75,6 +75,6 @@ tbody th{font-weight:400}
 .notes{margin:.3rem 0;padding-left:1.1rem;font-size:.86rem}
 .attributes{font-size:.82rem}
 .attributes td{font-family:ui-monospace,SFMono-Regular,Menlo,"DejaVu Sans Mono",monospace;overflow-wrap:anywhere}
-@media (max-width:600px){header,main,footer{padding-left:.8rem;padding-right:.8rem}.fall>summary{grid-template-columns:auto 1fr}.fall>summary .dur,.fall>summary .res{grid-column:2}}
+@media (max-width:600px){header,main,footer{padding-left:.8rem;padding-right:.8rem}.fall>summary{grid-template-columns:auto 1fr}.fall>summary .dur,.fall>summary .res{grid-column:2}.rows{min-width:0;display:block}.rows thead{position:absolute;left:-999rem}.rows tbody,.rows caption{display:block}.rows tr{display:grid;grid-template-columns:1fr auto auto;border-bottom:1px solid var(--line)}.rows th,.rows td{border:0}.rows td:nth-child(4),.rows td:nth-child(5){grid-column:1/-1}.rows td:empty{display:none}}
 @media print{.skip,nav{display:none}figure,.fall{break-inside:avoid}}
 `.trim();

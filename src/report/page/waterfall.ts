@@ -7,7 +7,7 @@ import { formatNs, formatShare, formatTime } from './text.ts';
 /** Of the width, so that the shortest is seen. */
 const MIN_PERCENT = 0.4;
 
-/** One trace to scale, as a table of its spans; the first of them all is open. */
+/** One trace to scale, as a table of its spans, with the roles that narrow screens, where it is no grid of a table, would take from it; the first of them all is open. */
 export function waterfallSection(waterfall: Waterfall, index: number): Html {
   const { service, name, addresses, durationNs, result, failed, reasons, longest, rows, extentNs } =
     waterfall;
@@ -17,7 +17,7 @@ export function waterfallSection(waterfall: Waterfall, index: number): Html {
   const title = `${service}  ${name}`;
   return html`<details class="fall"${index === 0 ? html` open` : ''}><summary><h3>${title}</h3><span class="dur">${formatNs(durationNs)}</span><span class="res ${failed ? 'bad' : ''}">${result}</span><span class="why">${[reasons.join('; '), inPhase].filter((text) => text !== '').join(' · ')}</span></summary>
 <div class="inside" id="waterfall-${index + 1}"><p class="under dim">${[formatTime(waterfall.start, 6), 'UTC', addresses].join(' ')} · trace ${waterfall.traceId}</p>
-<div class="scroll" tabindex="0" role="group" aria-label="Waterfall ${index + 1}: ${title}"><table class="rows"><caption class="dim">${formatNs(extentNs)} from left to right</caption><thead><tr><th scope="col" class="c-name">Span</th><th scope="col" class="c-dur n">Start</th><th scope="col" class="c-dur n">Time</th><th scope="col">When</th><th scope="col" class="c-result">Result</th></tr></thead><tbody>${rows.map(
+<div class="scroll" tabindex="0" role="group" aria-label="Waterfall ${index + 1}: ${title}"><table class="rows" role="table"><caption class="dim">${formatNs(extentNs)} from left to right</caption><thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader" class="c-name">Span</th><th scope="col" role="columnheader" class="c-dur n">Start</th><th scope="col" role="columnheader" class="c-dur n">Time</th><th scope="col" role="columnheader">When</th><th scope="col" role="columnheader" class="c-result">Result</th></tr></thead><tbody role="rowgroup">${rows.map(
     (row) => rowOf(row, extentNs),
   )}</tbody></table></div>
 ${waterfall.leftOut > 0 && html`<p class="dim">${waterfall.leftOut} more spans of this trace overlap it and are not shown.</p>`}
@@ -29,7 +29,7 @@ function rowOf(row: Row, extentNs: number): Html {
   const fill = fillName(row);
   const name = html`${row.service && html`<span class="service">${row.service}</span> `}${isEvent ? `event: ${row.name}` : row.name}`;
   const time = isEvent ? '' : formatNs(row.durationNs);
-  return html`<tr data-role="${row.role}"><th scope="row" class="d${row.depth}">${swatch(fillOf(fill))}${name}</th><td class="n dim">+${formatNs(row.offsetNs)}</td><td class="n">${time}</td><td>${bar(row, extentNs, fill)}</td><td${row.failed && html` class="bad"`}>${row.result}</td></tr>`;
+  return html`<tr role="row" data-role="${row.role}"><th scope="row" role="rowheader" class="d${row.depth}">${swatch(fillOf(fill))}${name}</th><td role="cell" class="n dim">+${formatNs(row.offsetNs)}</td><td role="cell" class="n">${time}</td><td role="cell">${bar(row, extentNs, fill)}</td><td role="cell"${row.failed && html` class="bad"`}>${row.result}</td></tr>`;
 }
 
 function bar({ role, offsetNs, durationNs }: Row, extentNs: number, fill: FillName): Html {
