@@ -24,7 +24,7 @@ const SLOW_TO_MS = 15_000;
 const AWAY_MS = 600;
 const PATIENCE_MS = 350;
 const PATHS = ['/orders/', '/orders/', '/orders/', '/carts/', '/search'] as const;
-const SIZE = { width: 1080, height: 1480 };
+const SIZE = { width: 1120, height: 1500 };
 
 const { values } = parseArgs({ options: { keep: { type: 'string' } } });
 const folder = values.keep ?? temporaryFolder((remove) => process.once('exit', remove));

@@ -31,7 +31,9 @@ export function reportTruth(spans: readonly FileSpan[]): ReportTruth {
     byOutcome: sizes(Map.groupBy(hops, ({ hop }) => String(hop.attributes['hopspan.outcome']))),
     byListener: new Map([...byListener].map(([key, list]) => [key, list.map(({ hop }) => nsOf(hop))])),
     byUpstream: sizes(Map.groupBy(upstreams, ({ attributes }) => String(attributes['peer.service']))),
-    byWorker: sizes(Map.groupBy(hops, ({ hop }) => `${hop.service} ${hop.pid} ${hop.attributes['hopspan.worker']}`)),
+    byWorker: sizes(
+      Map.groupBy(hops, ({ hop }) => `${hop.service} ${hop.pid} ${hop.attributes['hopspan.worker']}`),
+    ),
     durations: hops.map(({ hop }) => nsOf(hop)).sort((a, b) => a - b),
     byPhase: (listener, phase) =>
       (byListener.get(listener) ?? []).flatMap(({ phases }) => {

@@ -33,7 +33,7 @@ nav ul{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;padding:0;ma
 .tiles dt{color:var(--dim);font-size:.82rem}
 .tiles dd{margin:0;font-size:1.25rem;font-weight:600;line-height:1.3;font-variant-numeric:tabular-nums}
 .tiles dd small{display:block;font-size:.8rem;font-weight:400;color:var(--dim)}
-.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(340px,100%),1fr));gap:1rem;align-items:start}
+.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(310px,100%),1fr));gap:.9rem;align-items:start}
 .wide{grid-template-columns:repeat(auto-fit,minmax(min(500px,100%),1fr))}
 figure{margin:0;background:var(--panel);border:1px solid var(--line);border-radius:6px;padding:.6rem .7rem .4rem;min-width:0}
 figcaption{font-size:.9rem;font-weight:600;margin-bottom:.15rem}
