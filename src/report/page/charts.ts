@@ -1,35 +1,30 @@
-import type { HrTime } from '../../spans/hop-span.ts';
 import type { ListenerModel, Quantiles, ReportModel } from '../model.ts';
-import { type Html, html, markup } from './html.ts';
+import { countAxis, durationAxis, plus, type Range, type TimeParts, timeAxis } from './axes.ts';
+import type { Html } from './html.ts';
 import { fillOf, fillOfResult } from './palette.ts';
-import { countOf, formatClock, formatNs, formatRound } from './text.ts';
+import { asImage } from './svg.ts';
+import { countOf, formatClock, formatNs } from './text.ts';
 
 const WIDTH = 370;
 const HEIGHT = 190;
 const MARGINS = { marginLeft: 52, marginRight: 14, marginTop: 22, marginBottom: 26 };
-const MAX_TICKS = 4;
 const NS_PER_S = 1e9;
 /** Of host events, as lines through the charts over time. */
 const MAX_RULES = 40;
 
 type Plot = typeof import('@observablehq/plot');
-type Buckets = NonNullable<ReportModel['buckets']>;
-interface Range {
-  readonly min: number;
-  readonly max: number;
-}
 
 /** Draws the page's charts as SVG: Observable Plot in a document of its own, without a browser. */
 export interface Charts {
   /** Hops of each part of the range. */
-  hops(model: ReportModel, buckets: Buckets): Html;
+  hops(model: ReportModel, buckets: TimeParts): Html;
   /** Results that are not ok, one above the other. */
-  results(model: ReportModel, buckets: Buckets): Html;
+  results(model: ReportModel, buckets: TimeParts): Html;
   /** p50 and p99 of each part of the range, on a logarithmic scale that charts beside each other share. */
   quantiles(
     label: string,
     overTime: readonly (Quantiles | undefined)[],
-    buckets: Buckets,
+    buckets: TimeParts,
     scale: Range,
     events: ReportModel['events'],
   ): Html;
@@ -126,13 +121,7 @@ export async function createCharts(): Promise<Charts> {
       const line = { x: 'x', stroke: fillColor, strokeWidth: 2 };
       return draw(label, {
         x: timeAxis(buckets),
-        y: {
-          type: 'log',
-          domain: [scale.min, scale.max],
-          ticks: logTicks(scale),
-          tickFormat: formatRound,
-          label: null,
-        },
+        y: durationAxis(scale),
         marks: [
           grid(plot),
           ...rulesOf(plot, events, buckets),
@@ -172,13 +161,7 @@ export async function createCharts(): Promise<Charts> {
         `Durations of ${countOf(count, 'hop')} of ${name}: p50 ${formatNs(p50)}, p99 ${formatNs(p99)}`,
         {
           marginTop: 34,
-          x: {
-            type: 'log',
-            domain: [first, last],
-            ticks: logTicks({ min: first, max: last }),
-            tickFormat: formatRound,
-            label: null,
-          },
+          x: durationAxis({ min: first, max: last }),
           y: { ...countAxis(bars), type: 'sqrt' },
           marks: [
             grid(plot),
@@ -223,39 +206,6 @@ function anchorOf(ns: number, first: number, last: number): 'start' | 'middle' |
 const grid = (plot: Plot): ReturnType<Plot['gridY']> =>
   plot.gridY({ stroke: 'var(--grid)', strokeOpacity: 1 });
 
-type Svg = ReturnType<Plot['plot']>;
-type SvgChild = Svg['childNodes'][number];
-
-const TEXT_NODE = 3;
-const ELEMENT_NODE = 1;
-
-/** A picture with a text of its own. What is within has none, and no style that the policy would have to allow. */
-function asImage(svg: Svg, label: string): Html {
-  svg.setAttribute('role', 'img');
-  svg.setAttribute('aria-label', label);
-  return serialized(svg, true);
-}
-
-/** By our own templates, so that there is one place where text is escaped. */
-function serialized(element: Svg, isRoot = false): Html {
-  const attributes = [...element.attributes].flatMap(({ name, value }) => {
-    if (name === 'style' || (name.startsWith('aria-') && !isRoot)) return [];
-    return html` ${markup(name)}="${name === 'aria-label' ? value : rounded(value)}"`;
-  });
-  const mark = isRoot ? '' : (element.getAttribute('aria-label') ?? '');
-  const children = [...element.childNodes].map((child: SvgChild) => {
-    if (child.nodeType === TEXT_NODE) return html`${child.textContent ?? ''}`;
-    return child.nodeType === ELEMENT_NODE && child.localName !== 'style' ? serialized(child) : html``;
-  });
-  const name = element.localName;
-  if (!/^[a-z]+$/i.test(name)) throw new Error(`a chart has an element ${name}`);
-  return html`<${markup(name)}${attributes}${mark !== '' && html` data-mark="${mark}"`}>${children}</${markup(name)}>`;
-}
-
-/** A tenth of a pixel is enough. */
-const rounded = (value: string): string =>
-  value.replace(/-?\d+\.\d{2,}/g, (number) => String(Math.round(Number(number) * 10) / 10));
-
 interface Bar {
   readonly from: number;
   readonly to: number;
@@ -263,7 +213,7 @@ interface Bar {
   readonly title: string;
 }
 
-function barsOf(counts: readonly number[], { start, widthNs }: Buckets, what = 'hop'): Bar[] {
+function barsOf(counts: readonly number[], { start, widthNs }: TimeParts, what = 'hop'): Bar[] {
   return counts.flatMap((count, index) => {
     if (count === 0) return [];
     const from = (index * widthNs) / NS_PER_S;
@@ -273,44 +223,11 @@ function barsOf(counts: readonly number[], { start, widthNs }: Buckets, what = '
   });
 }
 
-export function plus([seconds, nanos]: HrTime, ns: number): HrTime {
-  const total = nanos + ns;
-  const carry = Math.floor(total / NS_PER_S);
-  return [seconds + carry, Math.round(total - carry * NS_PER_S)];
-}
-
-/** Seconds since the first part began, told as the time of day; ticks where parts begin. */
-function timeAxis({ start, widthNs, count }: Buckets): object {
-  const every = Math.max(1, Math.ceil(count / MAX_TICKS));
-  const ticks = Array.from(
-    { length: Math.ceil(count / every) },
-    (_, index) => (index * every * widthNs) / NS_PER_S,
-  );
-  const rangeNs = count * widthNs;
-  const digits = rangeNs < 5 * NS_PER_S ? (rangeNs < NS_PER_S / 20 ? 4 : 3) : 0;
-  const tickFormat = (seconds: number): string => {
-    const clock = formatClock(plus(start, seconds * NS_PER_S), digits);
-    return digits > 0 ? clock.slice(3) : clock;
-  };
-  return { type: 'linear', domain: [0, rangeNs / NS_PER_S], ticks, tickFormat, label: null };
-}
-
-/** From zero, with whole numbers on it. */
-function countAxis(bars: readonly { readonly count: number }[]): object {
-  const max = bars.reduce((most, { count }) => Math.max(most, count), 1);
-  return {
-    domain: [0, max],
-    ticks: Math.min(4, max),
-    tickFormat: (value: number) => (Number.isInteger(value) ? String(value) : ''),
-    label: null,
-  };
-}
-
 /** Events as lines, so that what changed with them is seen. */
 function rulesOf(
   plot: Plot,
   events: ReportModel['events'],
-  { start, widthNs, count }: Buckets,
+  { start, widthNs, count }: TimeParts,
 ): ReturnType<Plot['ruleX']>[] {
   const rangeS = (count * widthNs) / NS_PER_S;
   const marks = events
@@ -330,15 +247,4 @@ function rulesOf(
           title: 'title',
         }),
       ];
-}
-
-/** Powers of ten within a range; with 2 and 5 between where these are few. */
-function logTicks({ min, max }: Range): number[] {
-  const decades = Math.log10(max / min);
-  const steps = decades > 3 ? [1] : decades > 1.5 ? [1, 3] : [1, 2, 5];
-  const ticks: number[] = [];
-  for (let power = 10 ** Math.floor(Math.log10(min)); power <= max; power *= 10)
-    for (const step of steps)
-      if (step * power >= min * 0.999 && step * power <= max * 1.001) ticks.push(step * power);
-  return decades > 6 ? ticks.filter((_, index) => index % 2 === 0) : ticks;
 }

@@ -1,5 +1,6 @@
 import type { CohortModel, ListenerModel, Quantiles, ReportModel, RouteModel } from '../model.ts';
-import { type Charts, plus } from './charts.ts';
+import { plus } from './axes.ts';
+import type { Charts } from './charts.ts';
 import { type Html, html } from './html.ts';
 import { fillOf, swatch } from './palette.ts';
 import { folded, table } from './table.ts';
