@@ -5,6 +5,7 @@ import { addTargetFlags } from './configuration.ts';
 import { doctor } from './doctor.ts';
 import { record } from './record.ts';
 import { replay } from './replay.ts';
+import { report } from './report.ts';
 import { run } from './run.ts';
 import { validate } from './validate.ts';
 import { watch } from './watch.ts';
@@ -46,6 +47,12 @@ function createProgram(): Command {
     .argument('<file>', 'what "hopspan record" wrote')
     .option('--config <file>', 'configuration; without it: exporter by OTEL_* variables')
     .action(replay);
+  program
+    .command('report')
+    .description('write one page about a recording or spans: waterfalls, phases over time, outcomes')
+    .argument('<file>', 'what "hopspan record", "hopspan watch --json" or the exporter "file" wrote')
+    .requiredOption('--html <file>', 'the page; what stood there is replaced')
+    .action(report);
   return program;
 }
 

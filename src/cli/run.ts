@@ -15,7 +15,7 @@ import {
   logReady,
   logRejectedSpans,
   logUnreadable,
-} from './report.ts';
+} from './run-log.ts';
 import { exitSoon, SHUTDOWN_MS, untilSignalled } from './signals.ts';
 
 /**

@@ -41,7 +41,7 @@ async function startHttpSink(): Promise<MetricsSink> {
   return {
     endpoint: `http://127.0.0.1:${port}/any/path`,
     received,
-    stop: () => server.closeAllConnections(),
+    stop: () => void server.close().closeAllConnections(),
   };
 }
 
