@@ -42,6 +42,8 @@ const KINDS = {
   side: KIND.SIDE,
   httpMessage: RECEIVER_KIND.HTTP_MESSAGE,
   tlsHello: RECEIVER_KIND.TLS_HELLO,
+  freeze: KIND.FREEZE,
+  network: RECEIVER_KIND.NETWORK,
 } as const;
 type KindName = keyof typeof KINDS;
 const KIND_NAMES = new Map<number, KindName>(
