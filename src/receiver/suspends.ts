@@ -1,10 +1,14 @@
 import { bootClockNs } from '../native/clock.ts';
 import { FREEZE_HOW, type FreezeRecord, KIND } from '../records.gen.ts';
 
-/** A difference below this is the noise of reading two clocks one after the other. */
+/** No suspend is as short as this. */
 const NOISE_NS = 10_000_000;
+const SAMPLES = 5;
 
-/** CLOCK_BOOTTIME less CLOCK_MONOTONIC: the time that the host was suspended since it started. */
+/**
+ * CLOCK_BOOTTIME less CLOCK_MONOTONIC: the time that the host was suspended since it started, or less, where this process
+ * had to wait between reading the one and the other.
+ */
 function readSuspended(): number {
   return Number(bootClockNs() - process.hrtime.bigint());
 }
@@ -14,7 +18,7 @@ export function createSuspends(
   nowNs: number,
   read: () => number = readSuspended,
 ): (nowNs: number) => FreezeRecord | undefined {
-  let suspendedNs = read();
+  let suspendedNs = Math.max(...Array.from({ length: SAMPLES }, read));
   let fromNs = nowNs;
   return (toNs) => {
     const lastedNs = read() - suspendedNs;
