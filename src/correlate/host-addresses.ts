@@ -95,7 +95,7 @@ function isLoopback(address: Uint8Array): boolean {
 
 function startsWith(address: Uint8Array, prefix: Uint8Array, bits: number): boolean {
   if (address.length !== prefix.length) return false;
-  for (let at = 0, rest = bits; rest > 0; at++, rest -= 8) {
+  for (let at = 0, rest = bits; rest > 0 && at < address.length; at++, rest -= 8) {
     const mask = rest >= 8 ? 0xff : (0xff << (8 - rest)) & 0xff;
     if (((address[at] ?? 0) ^ (prefix[at] ?? 0)) & mask) return false;
   }

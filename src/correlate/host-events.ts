@@ -100,7 +100,8 @@ export function createHostEvents(): HostEvents {
     ofConnection(side, fromNs, toNs) {
       const over = overlapping(network, fromNs, toNs, (event) => concerns(event, side, fromNs, toNs));
       if (down.size === 0) return over;
-      const lasting = down.get(addresses.interfaceOf(side) ?? 0);
+      const index = addresses.interfaceOf(side);
+      const lasting = index === undefined ? undefined : down.get(index);
       return lasting && lasting.fromNs <= toNs ? [...over, lasting] : over;
     },
     size: () => processes.length + network.length + down.size,

@@ -137,7 +137,8 @@ function withOwnBytes(record: KernelRecord): KernelRecord {
 function withPlainAddresses(record: NetworkRecord): NetworkRecord {
   const [address, gateway] = [Uint8Array.from(record.address), Uint8Array.from(record.gateway)];
   const isAddress = ({ length }: Uint8Array): boolean => length === 0 || length === 4 || length === 16;
-  if (!isAddress(address) || !isAddress(gateway)) throw new Error('no address');
+  if (!isAddress(address) || !isAddress(gateway) || record.prefixLength > 8 * address.length)
+    throw new Error('no address');
   return { ...record, address, gateway };
 }
 

@@ -140,6 +140,16 @@ describe('a connection', () => {
     assert.deepEqual(concerned(), []);
   });
 
+  test('nor does one whose only address is that of its link', () => {
+    const address = Uint8Array.of(0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
+    push({ change: NETWORK_CHANGE.ADDRESS_KNOWN, address, prefixLength: 64, interfaceIndex: 9 });
+    push({ change: LINK_REMOVED, interfaceIndex: 9 });
+    assert.deepEqual(concerned(), []);
+    push({ change: NETWORK_CHANGE.ADDRESS_KNOWN, address: ipv4('10.2.0.5'), interfaceIndex: 9 });
+    push({ change: LINK_REMOVED, interfaceIndex: 9 });
+    assert.deepEqual(concerned(), ['elsewhere']);
+  });
+
   test('one whose addresses were removed before it concerns who had them', () => {
     push({
       change: NETWORK_CHANGE.ADDRESS_REMOVED,
@@ -200,7 +210,7 @@ describe('a connection', () => {
   });
 
   test('memory is bounded, however much changes', () => {
-    for (let n = 0; n < 10_000; n++) {
+    for (let n = 10; n < 10_000; n++) {
       push({
         change: NETWORK_CHANGE.ADDRESS_ADDED,
         address: Uint8Array.of(10, 9, n >> 8, n),
@@ -211,5 +221,7 @@ describe('a connection', () => {
     assert.ok(events.size() <= 512 + 1024);
     events.push(makeFreeze());
     assert.equal(events.ofProcess(PROXY, 0, 5000).length, 1, 'and pushes no freeze out');
+    push({ change: MTU, timeNs: 20_000 });
+    assert.deepEqual(concerned(20_000, 20_000), [], 'where an address was is forgotten at last');
   });
 });
