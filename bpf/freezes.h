@@ -50,8 +50,8 @@ static __always_inline void freeze_begins(__u32 tgid, __u32 how, __u32 signal)
 
 	if (!target_of(tgid))
 		return;
-	/* A second signal to stop what is stopped changes nothing. */
-	if (!bpf_map_lookup_elem(&freezes, &key) && bpf_map_update_elem(&freezes, &key, &freeze, BPF_NOEXIST) != 0)
+	/* Over what there was: who takes a signal runs, so that an earlier one did not stop it. */
+	if (bpf_map_update_elem(&freezes, &key, &freeze, BPF_ANY) != 0)
 		count(&shared.counters.freezes_full);
 }
 
@@ -131,14 +131,17 @@ static __always_inline int cgroup_frozen(__u64 cgroup, bool frozen)
 	return 0;
 }
 
-/* Killed while it was frozen. Only SIGSTOP is known to have stopped it. */
+/*
+ * Killed while it was stopped, where by SIGSTOP: no other signal is known to have stopped it. Who is killed in a frozen
+ * cgroup has left it before.
+ */
 static __always_inline void freezes_end_with(__u32 tgid)
 {
 	struct hs_freeze_key key = { .tgid = tgid, .how = HS_FREEZE_SIGNAL };
 	struct hs_freeze *freeze = bpf_map_lookup_elem(&freezes, &key);
 
 	freeze_ends(tgid, HS_FREEZE_SIGNAL, freeze && freeze->signal == SIGSTOP);
-	freeze_ends(tgid, HS_FREEZE_CGROUP, true);
+	freeze_ends(tgid, HS_FREEZE_CGROUP, false);
 }
 
 static __always_inline int process_exit(struct task_struct *task)
