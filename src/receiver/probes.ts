@@ -137,7 +137,7 @@ function load(options: ProbeOptions): Probes {
         table.upTo(Math.min(Atomics.load(shared32, SHARED.placesUsed >> 2), options.maxConnections)),
       acceptHook,
       freezeHooks: options.hostEvents === true,
-      networkTimes: networkTimesIn(shared64),
+      networkTimes: networkTimesIn(shared64, shared32),
       counters: () => readCounters(shared64),
       addProcess: (tgid, target) => object.update('targets', u32(tgid), u32(target)),
       removeProcess: (tgid) => void object.remove('targets', u32(tgid)),
@@ -209,9 +209,10 @@ function openTable(fd: number, maxPlaces: number): { upTo(places: number): Conne
   };
 }
 
-function networkTimesIn(shared64: BigUint64Array): NetworkTimes {
+/** `told` is asked for with every record of the ring: in 32 bits, which makes no object. */
+function networkTimesIn(shared64: BigUint64Array, shared32: Uint32Array): NetworkTimes {
   const at = (offset: number): number => Number(Atomics.load(shared64, offset >> 3));
-  const told = (): number => at(SHARED.networkTold);
+  const told = (): number => Atomics.load(shared32, SHARED.networkTold >> 2);
   const kept = (SHARED.size - SHARED.networkTimes) >> 3;
   return {
     begin: (cookie) => void Atomics.store(shared64, SHARED.networkCookie >> 3, cookie),
