@@ -13,6 +13,8 @@
 
 /* include/linux/sched/signal.h: set by SIGCONT where the process was stopped, or about to be. */
 #define SIGNAL_CLD_MASK 0x30
+/* Killed and not yet gone: SIGCONT does nothing any more. */
+#define SIGNAL_GROUP_EXIT 0x4
 
 struct hs_freeze_key {
 	__u32 tgid;
@@ -91,7 +93,7 @@ static __always_inline int signal_delivered(int signal, struct k_sigaction *acti
 /* Runs before the process does: the sender holds the lock that a woken thread needs on its way to user space. */
 static __always_inline int signal_generated(int signal, struct task_struct *task)
 {
-	if (signal == SIGCONT)
+	if (signal == SIGCONT && !(task->signal->flags & SIGNAL_GROUP_EXIT))
 		freeze_ends(task->tgid, HS_FREEZE_SIGNAL, task->signal->flags & SIGNAL_CLD_MASK);
 	return 0;
 }
