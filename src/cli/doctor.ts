@@ -26,7 +26,7 @@ const trial: Trial = (options) => {
   const probes = loadProbes(options);
   const turns = options.turns === 'off' ? undefined : tryTurns(probes);
   probes.close();
-  return { acceptHook: probes.acceptHook, turns };
+  return { acceptHook: probes.acceptHook, freezeHooks: probes.freezeHooks, turns };
 };
 
 function print(...lines: string[]): void {

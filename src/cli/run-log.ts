@@ -22,6 +22,8 @@ export function logReady(receivers: readonly EbpfReceiver[], log: Logger): void 
   for (const receiver of receivers) {
     const targets = receiver.watched().map(({ executable, pid }) => `${executable.name}(${pid})`);
     const fields = { hooks: receiver.hooks, targets: targets.join(',') || 'none yet' };
+    if (receiver.missingEvents.length > 0)
+      log.warn({ missing: receiver.missingEvents.join('; ') }, 'some host events will not be told');
     if (receiver.acceptHook) log.info(fields, 'ready');
     else log.warn({ ...fields, accept_hook: 'none, so accept waits count as read waits' }, 'ready');
   }

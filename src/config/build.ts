@@ -47,6 +47,7 @@ export function buildEbpf(
     turns: parsed.turns,
     queryStrings: parsed.query_strings,
     headerDiff: parsed.header_diff,
+    hostEvents: parsed.host_events,
     idleTimeoutMs: parsed.idle_timeout,
     phaseFloorNs: parsed.phase_floor,
     unsampled: parsed.unsampled,

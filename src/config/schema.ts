@@ -87,6 +87,12 @@ const EBPF = section({
     'false',
     'Names of the headers that a proxy added, removed, re-cased or rewrote, on the spans; never a value.',
   ),
+  host_events: optional(
+    booleanRule(),
+    true,
+    'true',
+    'Events on the spans that they overlap: a proxy that was frozen or killed, changes of links, addresses, routes.',
+  ),
   idle_timeout: optional(
     durationMsRule('1ms', '24h'),
     5_000,

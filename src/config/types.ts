@@ -43,6 +43,8 @@ export interface EbpfReceiverConfig {
   /** Names of headers that the proxy changed, on the spans. */
   readonly queryStrings: boolean;
   readonly headerDiff: boolean;
+  /** Whether what happens to the host and the proxy's process is told on the spans that it overlaps. */
+  readonly hostEvents: boolean;
   readonly idleTimeoutMs: number;
   /** Phases that last less than this many nanoseconds get no span of their own. */
   readonly phaseFloorNs: number;

@@ -7,6 +7,8 @@ const ITEM = 'probes';
 /** What was attached beside the probes that must be. */
 export interface Trialled {
   readonly acceptHook: boolean;
+  /** Whether freezes of processes are told. */
+  readonly freezeHooks: boolean;
   /** Why the turns of an event loop cannot be counted. */
   readonly turns: string | undefined;
 }
@@ -27,8 +29,9 @@ export function untried(): Finding {
 /** The proof: what the kernel answers counts more than all signs. */
 export function checkTrial(trial: Trial, options: ProbeOptions): Finding {
   try {
-    const { acceptHook, turns } = trial(options);
-    if (acceptHook && turns === undefined)
+    const { acceptHook, freezeHooks, turns } = trial(options);
+    const lacksFreezes = options.hostEvents === true && !freezeHooks;
+    if (acceptHook && turns === undefined && !lacksFreezes)
       return ok(
         ITEM,
         'loaded and attached: raw tracepoints by BTF, accept hook by cgroup, event loop turns by uprobe',
@@ -38,6 +41,12 @@ export function checkTrial(trial: Trial, options: ProbeOptions): Finding {
         ITEM,
         `loaded and attached, but no turns of event loops can be counted (${turns})`,
         'what ends TLS stays unpaired; add CAP_SYS_ADMIN, and in a container allow perf_event_open in its seccomp profile; or say turns: off.',
+      );
+    if (acceptHook)
+      return warn(
+        ITEM,
+        'loaded and attached, but this kernel lacks the tracepoints that tell of frozen processes',
+        'a proxy that was stopped looks like one that was slow; say host_events: false where that will do.',
       );
     return warn(
       ITEM,

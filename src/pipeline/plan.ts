@@ -20,6 +20,7 @@ const FIXED = {
   turns: 'turns',
   query_strings: 'queryStrings',
   header_diff: 'headerDiff',
+  host_events: 'hostEvents',
 } as const satisfies Readonly<Record<string, keyof EbpfReceiverConfig>>;
 
 const FREE = {
@@ -120,6 +121,7 @@ function changedKeys(
 }
 
 function fixedOf(receiver: EbpfReceiverConfig): Pick<EbpfReceiverConfig, (typeof FIXED)[keyof typeof FIXED]> {
-  const { maxConnections, ringBufferBytes, maxHeadBytes, turns, queryStrings, headerDiff } = receiver;
-  return { maxConnections, ringBufferBytes, maxHeadBytes, turns, queryStrings, headerDiff };
+  const { maxConnections, ringBufferBytes, maxHeadBytes, turns, queryStrings, headerDiff, hostEvents } =
+    receiver;
+  return { maxConnections, ringBufferBytes, maxHeadBytes, turns, queryStrings, headerDiff, hostEvents };
 }

@@ -1,5 +1,6 @@
 import { type CorrelatorStats, createCorrelator } from '../correlate/correlator.ts';
 import type { Hop } from '../correlate/hop.ts';
+import { createHostEvents } from '../correlate/host-events.ts';
 import { type KernelRecord, RECEIVER_KIND } from '../receiver/kernel-record.ts';
 import { createSpanBuilder, type SpanOptions } from '../spans/build.ts';
 import type { HopSpan } from '../spans/hop-span.ts';
@@ -35,7 +36,8 @@ export function createTracePipeline(
   options: SpanOptions,
   observer?: HopObserver,
 ): TracePipeline {
-  let toSpans = createSpanBuilder(options);
+  const hostEvents = createHostEvents();
+  let toSpans = createSpanBuilder({ ...options, hostEvents });
   let batch: HopSpan[] = [];
   const correlator = createCorrelator((hop) => {
     const spans = toSpans(hop);
@@ -54,13 +56,14 @@ export function createTracePipeline(
   return {
     stats: correlator.stats,
     push(record) {
+      hostEvents.push(record);
       correlator.push(record);
       if (record.kind !== RECEIVER_KIND.CLOCK) return;
       observer?.advance(record.monotonicNs);
       handOn();
     },
     configure(changed) {
-      toSpans = createSpanBuilder(changed);
+      toSpans = createSpanBuilder({ ...changed, hostEvents });
     },
     flush(limit) {
       const done = correlator.flush(limit);

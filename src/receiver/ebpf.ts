@@ -8,6 +8,7 @@ import {
   KIND,
   PROCESS_EVENT,
   type ProcessRecord,
+  readFreezeRecord,
   readHelloRecord,
   readProcessRecord,
   readSideRecord,
@@ -15,6 +16,7 @@ import {
 } from '../records.gen.ts';
 import { createClock, monotonicNs } from './clock.ts';
 import { createFingerprinter } from './header-fields.ts';
+import { createHostWatch, type HostWatch } from './host-watch.ts';
 import { createMessages } from './http1/messages.ts';
 import { createStreams } from './http2/streams.ts';
 import { type KernelRecord, RECEIVER_KIND } from './kernel-record.ts';
@@ -54,6 +56,8 @@ export type Losses = Counters & {
   readonly undrained: number;
   /** Processes whose turns would be needed and could not be counted. */
   readonly turnsRefused: number;
+  /** Changes of the host's network that were not told. */
+  readonly networkEventsLost: number;
 };
 
 export interface ProcessName {
@@ -79,6 +83,8 @@ export interface EbpfReceiver {
   readonly hooks: string;
   /** False after a start where no cgroup v2 hierarchy let the accept hook in. */
   readonly acceptHook: boolean;
+  /** Host events that cannot be had here, and why, for people; of those that are wanted. */
+  readonly missingEvents: readonly string[];
   counters(): Losses;
 }
 
@@ -108,6 +114,8 @@ export function createEbpfReceiver(
   let { idleTimeoutMs, targets: current } = config;
   let probes: Probes | undefined;
   let turns: Turns | undefined;
+  let host: HostWatch | undefined;
+  let missingEvents: readonly string[] = [];
   let timer: NodeJS.Timeout | undefined;
   let lastScanNs = 0;
   let lastCounters: Losses | undefined;
@@ -220,6 +228,7 @@ export function createEbpfReceiver(
   function drain(loaded: Probes, limit: number): number {
     const { memory } = loaded.ring;
     return loaded.ring.drain((offset) => {
+      if (host?.changed()) lookAtHost();
       switch (memory.u32[offset >> 2]) {
         case KIND.SIDE:
           return onSide(readSideRecord(memory, offset));
@@ -239,6 +248,8 @@ export function createEbpfReceiver(
           for (const message of streams.push(memory, offset)) emit(message);
           return;
         }
+        case KIND.FREEZE:
+          return emit(readFreezeRecord(memory, offset));
         case KIND.PROCESS:
           return onProcess(readProcessRecord(memory, offset));
       }
@@ -251,8 +262,17 @@ export function createEbpfReceiver(
     for (const record of quiet.scan(memory, places, beforeNs, unpairedBeforeNs)) emit(record);
   }
 
+  function ownCounts(): Omit<Losses, keyof Counters | 'undrained'> {
+    return { turnsRefused: turns?.refused() ?? 0, networkEventsLost: host?.lost() ?? 0 };
+  }
+
+  function lookAtHost(): void {
+    for (const record of host?.look() ?? []) emit(record);
+  }
+
   function tick(): void {
     if (!probes) return;
+    lookAtHost();
     if (busy()) {
       timer = setTimeout(tick, PAUSE_MS);
       return;
@@ -275,12 +295,17 @@ export function createEbpfReceiver(
     get acceptHook() {
       return acceptHook;
     },
+    get missingEvents() {
+      return missingEvents;
+    },
     start() {
       preflight();
       for (const target of config.targets) requireTarget(target);
       probes = loadProbes(config);
       if (config.turns === 'auto') turns = createTurns(probes);
       acceptHook = probes.acceptHook;
+      if (config.hostEvents) host = createHostWatch(probes.networkTimes);
+      missingEvents = missingOf(probes, host);
       emit({
         kind: RECEIVER_KIND.HOST,
         hostName: hostname(),
@@ -288,6 +313,7 @@ export function createEbpfReceiver(
         seed: randomBytes(16).toString('hex'),
       });
       emit(clock());
+      lookAtHost();
       targets.set(config.targets, probes);
       findProcesses(probes);
       timer = setTimeout(tick, DRAIN_INTERVAL_MS);
@@ -307,6 +333,7 @@ export function createEbpfReceiver(
       const loaded = probes;
       probes = undefined;
       loaded.detach();
+      lookAtHost();
       const deadline = monotonicNs() + timeoutMs * NS_PER_MS;
       while (monotonicNs() < deadline && (busy() || drain(loaded, DRAIN_LIMIT) > 0)) {
         if (!busy()) emit(clock()); // a clock lets go of what waits
@@ -321,18 +348,28 @@ export function createEbpfReceiver(
       lastCounters = {
         ...loaded.counters(),
         undrained: loaded.ring.drain(() => {}, Number.POSITIVE_INFINITY),
-        turnsRefused: turns?.refused() ?? 0,
+        ...ownCounts(),
       };
+      host?.close();
+      host = undefined;
       loaded.close();
     },
     watched: () => [...watched.values()],
     unreadable: () => unreadable,
     counters() {
-      if (probes) lastCounters = { ...probes.counters(), undrained: 0, turnsRefused: turns?.refused() ?? 0 };
+      if (probes) lastCounters = { ...probes.counters(), undrained: 0, ...ownCounts() };
       if (!lastCounters) throw new Error('counters() before start()');
       return lastCounters;
     },
   };
+}
+
+function missingOf(probes: Probes, host: HostWatch | undefined): string[] {
+  if (!host) return [];
+  return [
+    ...(probes.freezeHooks ? [] : ['processes frozen, for this kernel lacks the tracepoints']),
+    ...(host.networkRefused ? [`the network, for rtnetlink is refused (${host.networkRefused})`] : []),
+  ];
 }
 
 function readFirstLine(path: string): string {

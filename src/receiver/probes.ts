@@ -17,6 +17,8 @@ const TRACEPOINT_PROGRAMS = [
   'on_send',
   'on_destroy',
 ] as const;
+/** Those that tell when a process was frozen: nothing else needs them. */
+const FREEZE_PROGRAMS = ['on_signal_deliver', 'on_signal_generate', 'on_cgroup_frozen'] as const;
 const CGROUP_PROGRAMS = ['on_accept4', 'on_accept6'] as const;
 /** Places of the connection table that are mapped at first. */
 const FIRST_PLACES = 1024;
@@ -27,10 +29,22 @@ export interface ProbeOptions {
   readonly ringBufferBytes: number;
   /** Bytes of a message's head that are looked at; 0 for none. */
   readonly maxHeadBytes: number;
+  /** Whether to tell when a process was frozen; not, where this is not given. */
+  readonly hostEvents?: boolean;
 }
 
 /** What the probes counted that should not happen; see struct hs_counters. */
 export type Counters = Readonly<Record<Exclude<keyof typeof COUNTERS, 'size'>, number>>;
+
+/** When the kernel put a datagram into the receiver's rtnetlink socket. */
+export interface NetworkTimes {
+  /** Counts from now on what comes into the socket of that cookie. */
+  begin(cookie: bigint): void;
+  /** Datagrams so far. */
+  told(): number;
+  /** CLOCK_MONOTONIC in nanoseconds of the datagram of that number, from 0; 0 where it is not known any more. */
+  timeNs(number: number): number;
+}
 
 export interface ConnectionTable {
   readonly memory: RingMemory;
@@ -45,6 +59,9 @@ export interface Probes {
   connections(): ConnectionTable;
   /** False when no cgroup v2 hierarchy let the accept hook in: accept waits are then part of read waits. */
   readonly acceptHook: boolean;
+  /** False when this kernel does not let the probes in that tell of freezes. */
+  readonly freezeHooks: boolean;
+  readonly networkTimes: NetworkTimes;
   counters(): Counters;
   addProcess(tgid: number, target: number): boolean;
   removeProcess(tgid: number): void;
@@ -74,6 +91,16 @@ export function objectPath(): string {
  * @throws HopspanError LIBBPF_MISSING or BPF_LOAD_FAILED; nothing stays attached then.
  */
 export function loadProbes(options: ProbeOptions): Probes {
+  if (!options.hostEvents) return load(options);
+  try {
+    return load(options);
+  } catch (error) {
+    if (!(error instanceof HopspanError)) throw error;
+    return load({ ...options, hostEvents: false });
+  }
+}
+
+function load(options: ProbeOptions): Probes {
   const object = new BpfObject(readFileSync(objectPath()));
   const mappings: Pick<Mapping, 'unmap'>[] = [];
   const keep = (mapping: Mapping): ArrayBuffer => {
@@ -90,6 +117,7 @@ export function loadProbes(options: ProbeOptions): Probes {
     object.setReadOnlyData(config);
     const cgroup = openCgroup();
     if (cgroup < 0) for (const program of CGROUP_PROGRAMS) object.skipProgram(program);
+    if (!options.hostEvents) for (const program of FREEZE_PROGRAMS) object.skipProgram(program);
     object.load();
 
     const ring = openRing(object.mapFd('records'), options.ringBufferBytes);
@@ -100,6 +128,7 @@ export function loadProbes(options: ProbeOptions): Probes {
     const shared32 = new Uint32Array(shared);
 
     for (const program of TRACEPOINT_PROGRAMS) object.attach(program);
+    if (options.hostEvents) for (const program of FREEZE_PROGRAMS) object.attach(program);
     const acceptHook = cgroup >= 0 && attachAccept(object, cgroup);
 
     return {
@@ -107,6 +136,8 @@ export function loadProbes(options: ProbeOptions): Probes {
       connections: () =>
         table.upTo(Math.min(Atomics.load(shared32, SHARED.placesUsed >> 2), options.maxConnections)),
       acceptHook,
+      freezeHooks: options.hostEvents === true,
+      networkTimes: networkTimesIn(shared64, shared32),
       counters: () => readCounters(shared64),
       addProcess: (tgid, target) => object.update('targets', u32(tgid), u32(target)),
       removeProcess: (tgid) => void object.remove('targets', u32(tgid)),
@@ -175,6 +206,19 @@ function openTable(fd: number, maxPlaces: number): { upTo(places: number): Conne
       return { memory, places };
     },
     unmap: () => mapping?.unmap(),
+  };
+}
+
+/** `told` is asked for with every record of the ring: in 32 bits, which makes no object. */
+function networkTimesIn(shared64: BigUint64Array, shared32: Uint32Array): NetworkTimes {
+  const at = (offset: number): number => Number(Atomics.load(shared64, offset >> 3));
+  const told = (): number => Atomics.load(shared32, SHARED.networkTold >> 2);
+  const kept = (SHARED.size - SHARED.networkTimes) >> 3;
+  return {
+    begin: (cookie) => void Atomics.store(shared64, SHARED.networkCookie >> 3, cookie),
+    told,
+    timeNs: (number) =>
+      number < told() && told() - number <= kept ? at(SHARED.networkTimes + 8 * (number % kept)) : 0,
   };
 }
 

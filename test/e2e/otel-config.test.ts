@@ -43,7 +43,9 @@ function sources(): MetricSources {
   const sends = createSendMetrics('explicit');
   sends.onSent('otlp', 3);
   const counters = Object.keys(COUNTERS).filter((name) => name !== 'size');
-  const lost = Object.fromEntries([...counters, 'undrained', 'turnsRefused'].map((name) => [name, 1]));
+  const lost = Object.fromEntries(
+    [...counters, 'undrained', 'turnsRefused', 'networkEventsLost'].map((name) => [name, 1]),
+  );
   return {
     balance: { listeners: () => [listener], findings: () => [] },
     onWindow: (record) => record({ listeners: [listener] } as unknown as BalanceWindow),

@@ -168,8 +168,8 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
   ]),
   [
     ebpf('{idle_timout: 5s, phasefloor: 0}'),
-    '1:20: found the key "idle_timout" in receivers.ebpf, expected targets, max_connections, ring_buffer_bytes, max_head_bytes, turns, query_strings, header_diff, idle_timeout, phase_floor or unsampled; did you mean "idle_timeout"?',
-    '1:37: found the key "phasefloor" in receivers.ebpf, expected targets, max_connections, ring_buffer_bytes, max_head_bytes, turns, query_strings, header_diff, idle_timeout, phase_floor or unsampled; did you mean "phase_floor"?',
+    '1:20: found the key "idle_timout" in receivers.ebpf, expected targets, max_connections, ring_buffer_bytes, max_head_bytes, turns, query_strings, header_diff, host_events, idle_timeout, phase_floor or unsampled; did you mean "idle_timeout"?',
+    '1:37: found the key "phasefloor" in receivers.ebpf, expected targets, max_connections, ring_buffer_bytes, max_head_bytes, turns, query_strings, header_diff, host_events, idle_timeout, phase_floor or unsampled; did you mean "phase_floor"?',
   ],
   // Exporters
   ...['ftp://a', 'http://', 'a b', 'http://a:0', 'http://a:65536', 'http://a?b=c', 'a:b:c'].map(

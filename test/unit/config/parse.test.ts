@@ -54,6 +54,7 @@ test('the documented shape, every default filled in', () => {
         turns: 'auto',
         queryStrings: false,
         headerDiff: false,
+        hostEvents: true,
         idleTimeoutMs: 5_000,
         phaseFloorNs: 0,
         unsampled: 'drop',

@@ -56,6 +56,7 @@ test('defaults in the reference are the defaults of an empty component', () => {
     'receivers.ebpf.turns': receiver.turns,
     'receivers.ebpf.query_strings': String(receiver.queryStrings),
     'receivers.ebpf.header_diff': String(receiver.headerDiff),
+    'receivers.ebpf.host_events': String(receiver.hostEvents),
     'receivers.ebpf.idle_timeout': `${receiver.idleTimeoutMs / 1000}s`,
     'receivers.ebpf.phase_floor': `${receiver.phaseFloorNs}s`,
     'receivers.ebpf.unsampled': receiver.unsampled,

@@ -35,7 +35,7 @@ const receiver = (name: string): EbpfReceiverConfig => ({
     idleTimeoutMs: 1000,
     phaseFloorNs: 0,
   },
-  ...{ unsampled: 'drop', queryStrings: false, headerDiff: false },
+  ...{ unsampled: 'drop', queryStrings: false, headerDiff: false, hostEvents: true },
 });
 const file = (name: string, path = pathOf(name)): FileExporterConfig => ({ type: 'file', name, path });
 

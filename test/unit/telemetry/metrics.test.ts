@@ -79,6 +79,8 @@ describe("hopspan's own metrics", () => {
         sampleMismatches: 0,
         undrained: 0,
         turnsRefused: 0,
+        freezesFull: 0,
+        networkEventsLost: 0,
       };
       const balance = createBalance((window) => record(window));
       let record: (window: BalanceWindow) => void = () => {};
