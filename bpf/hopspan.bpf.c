@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 /* Entry points only, in the order in which a connection lives. Logic stands in the headers. */
 #include "exchange.h"
+#include "freezes.h"
+#include "network.h"
 
 /* The kernel knows no word for "GPL-2.0 OR Apache-2.0"; in the kernel the first of the two holds. */
 char LICENSE[] SEC("license") = "GPL";
@@ -55,7 +57,12 @@ int on_accept6(struct bpf_sock_addr *ctx)
 SEC("tp_btf/sk_data_ready")
 int on_data_ready(__u64 *ctx)
 {
-	exchange_arrival((struct sock *)ctx[0]);
+	struct sock *sk = (struct sock *)ctx[0];
+
+	if (is_tcp(sk))
+		exchange_arrival(sk);
+	else
+		network_told(sk);
 	return 0;
 }
 
@@ -95,6 +102,24 @@ int on_turn(void *ctx)
 	(void)ctx;
 	next_turn();
 	return 0;
+}
+
+SEC("tp_btf/signal_deliver")
+int on_signal_deliver(__u64 *ctx)
+{
+	return signal_delivered(ctx[0], (struct k_sigaction *)ctx[2]);
+}
+
+SEC("tp_btf/signal_generate")
+int on_signal_generate(__u64 *ctx)
+{
+	return signal_generated(ctx[0], (struct task_struct *)ctx[2]);
+}
+
+SEC("tp_btf/cgroup_notify_frozen")
+int on_cgroup_frozen(__u64 *ctx)
+{
+	return cgroup_frozen(ctx[0], ctx[2]);
 }
 
 SEC("tp_btf/sched_process_exit")

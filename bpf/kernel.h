@@ -116,14 +116,34 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+struct mm_struct;
+
 struct signal_struct {
 	atomic_t live;
+	unsigned int flags;
+	struct mm_struct *oom_mm;
+};
+
+struct cgroup;
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
 };
 
 struct task_struct {
 	__s32 pid;
 	__s32 tgid;
+	int exit_code;
 	struct signal_struct *signal;
+	struct css_set *cgroups;
+};
+
+struct sigaction {
+	void *sa_handler;
+};
+
+struct k_sigaction {
+	struct sigaction sa;
 };
 
 /* The two register layouts under flavour names: only one of them exists on a running kernel. */

@@ -8,6 +8,7 @@
 
 #define HS_COMM_LEN 16
 #define HS_NAME_LEN 64
+#define HS_NETWORK_TIMES 64
 
 enum hs_kind {
 	HS_KIND_SIDE = 1,    /* struct hs_side_record */
@@ -15,6 +16,7 @@ enum hs_kind {
 	HS_KIND_MESSAGE = 3, /* struct hs_message_record */
 	HS_KIND_FRAMES = 4,  /* struct hs_frames_record */
 	HS_KIND_HELLO = 5,   /* struct hs_hello_record */
+	HS_KIND_FREEZE = 6,  /* struct hs_freeze_record */
 };
 
 /* Which end of the proxy a connection is, as Envoy means the words. */
@@ -245,8 +247,27 @@ struct hs_process_record {
 	__u32 tgid;
 	__u32 parent_tgid; /* fork */
 	__u32 target;      /* index in the configuration */
-	__u32 reserved;
+	__u16 signal;      /* exit: by which it was killed, 0 for none */
+	__u16 oom;         /* exit: 1 where the kernel killed it for want of memory */
 	char name[HS_NAME_LEN]; /* exec: basename of the file */
+};
+
+enum hs_freeze_how {
+	HS_FREEZE_SIGNAL = 1,  /* SIGSTOP and its kin */
+	HS_FREEZE_CGROUP = 2,  /* the freezer of cgroup v2 */
+	HS_FREEZE_SUSPEND = 3, /* the whole host; from the receiver */
+};
+
+/* A time in which a watched process did not run, sent when it is over. */
+struct hs_freeze_record {
+	__u32 kind;
+	__u32 how;
+	__u64 from_ns;
+	__u64 to_ns;
+	/* Where the host was suspended, which CLOCK_MONOTONIC does not count, the time is longer than from one to the other. */
+	__u64 lasted_ns;
+	__u32 tgid; /* 0: every process */
+	__u32 signal;
 };
 
 /* Loss and surprise, counted where they happen; all must stay zero in a healthy run. */
@@ -257,6 +278,7 @@ struct hs_counters {
 	__u64 targets_full;      /* processes that did not fit in the target map */
 	__u64 pair_conflicts;    /* buffer evidence that named an already paired connection */
 	__u64 sample_mismatches; /* same address, other bytes: a reused buffer, not believed */
+	__u64 freezes_full;      /* freezes of processes that are not told */
 };
 
 /* Set before load, read-only after. */
@@ -283,6 +305,9 @@ struct hs_shared {
 	 * messages of its own, though it may take bodies from where they were received. The probes set bits.
 	 */
 	__u64 http_ports[1024];
+	__u64 network_cookie; /* of the receiver's rtnetlink socket, which sets it; 0 for none */
+	__u64 network_told;   /* datagrams that were put into its queue */
+	__u64 network_times[HS_NETWORK_TIMES]; /* when the last ones were */
 };
 
 _Static_assert(sizeof(struct hs_side_record) == 344, "layout shared with TypeScript");
@@ -291,5 +316,6 @@ _Static_assert(sizeof(struct hs_frames_record) == 80, "layout shared with TypeSc
 _Static_assert(sizeof(struct hs_frame) == 16, "layout shared with TypeScript");
 _Static_assert(sizeof(struct hs_hello_record) == 24, "layout shared with TypeScript");
 _Static_assert(sizeof(struct hs_process_record) == 96, "layout shared with TypeScript");
+_Static_assert(sizeof(struct hs_freeze_record) == 40, "layout shared with TypeScript");
 
 #endif

@@ -147,19 +147,6 @@ static __always_inline int process_fork(struct task_struct *parent, struct task_
 	return 0;
 }
 
-static __always_inline int process_exit(struct task_struct *task)
-{
-	__u32 tgid = task->tgid;
-	__u32 *target = target_of(tgid);
-
-	/* do_exit() has already taken this thread off `live`. */
-	if (!target || BPF_CORE_READ(task, signal, live.counter) > 0)
-		return 0;
-	report_process(HS_PROCESS_EXIT, tgid, 0, *target, NULL);
-	bpf_map_delete_elem(&targets, &tgid);
-	return 0;
-}
-
 /* Is the current process, which uses this listening port, a target? It may be by the port, and become one now. */
 static __always_inline bool is_target_at(__u16 port)
 {

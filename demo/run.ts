@@ -11,7 +11,7 @@ import { createSummary } from '../src/exporter/console/summary.ts';
 import { waterfall } from '../src/exporter/console/waterfall.ts';
 import { createExporter } from '../src/exporter/create.ts';
 import type { HopSpan } from '../src/spans/hop-span.ts';
-import { createLogger } from '../src/telemetry/log.ts';
+import { createLogger, DEFAULT_LOGS } from '../src/telemetry/log.ts';
 import { asHopSpans, startOtlpSink } from '../test/harness/otlp-sink.ts';
 import { freePort } from '../test/harness/ports.ts';
 import { startChild } from '../test/harness/process.ts';
@@ -113,7 +113,7 @@ async function passOn(all: readonly HopSpan[]): Promise<void> {
   const { config: chosen } = defaultConfig({ ...process.env, OTEL_TRACES_EXPORTER: 'otlp' });
   const [target] = chosen.exporters;
   if (target?.type !== 'otlp') return;
-  const exporter = createExporter(target, { log: createLogger('info'), stdout: process.stdout });
+  const exporter = createExporter(target, { log: createLogger(DEFAULT_LOGS), stdout: process.stdout });
   await exporter.start();
   exporter.export(all);
   await exporter.shutdown(SEND_MS);

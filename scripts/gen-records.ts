@@ -32,6 +32,7 @@ const RECORDS = {
   hs_message_record: 'MESSAGE',
   hs_frames_record: 'FRAMES',
   hs_hello_record: 'HELLO',
+  hs_freeze_record: 'FREEZE',
 };
 const LAYOUTS = ['hs_frame', 'hs_connection', 'hs_config', 'hs_shared', 'hs_counters'];
 const ENUMS = [
@@ -44,6 +45,7 @@ const ENUMS = [
   'hs_frames_flags',
   'hs_hello_flags',
   'hs_process_event',
+  'hs_freeze_how',
 ];
 
 const camel = (name: string): string => name.replace(/_([a-z0-9])/g, (_, c: string) => c.toUpperCase());

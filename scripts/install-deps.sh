@@ -24,6 +24,7 @@ have_nginx_stream() {
   done
   nginx -V 2>&1 | tr ' ' '\n' | grep -qx -e '--with-stream'
 }
+have_chromium() { command -v chromium || command -v chromium-browser; }
 have_pip() { python3 -m pip --version || python3 -c 'import venv, ensurepip'; }
 
 [ $# -gt 0 ] || set -- build test
@@ -49,6 +50,7 @@ for group in "$@"; do
       want python3-pip have_pip
       want curl have curl
       want prometheus have promtool
+      want chromium have_chromium
       ;;
     *)
       echo "install-deps: unknown group '$group'; the groups are build and test." >&2
@@ -62,8 +64,8 @@ done
 if ! command -v apt-get >/dev/null 2>&1; then
   echo "install-deps: missing (by Debian's names):$missing. This script installs on Debian-like machines only;" \
     "on Fedora: dnf install clang llvm libbpf-devel kernel-headers make npm ca-certificates bpftool nginx nginx-mod-stream haproxy" \
-    "openssl python3-pip curl golang-github-prometheus; on Alpine: apk add clang llvm libbpf-dev linux-headers make npm ca-certificates bpftool nginx" \
-    "nginx-mod-stream haproxy openssl py3-pip curl prometheus." >&2
+    "openssl python3-pip curl golang-github-prometheus chromium; on Alpine: apk add clang llvm libbpf-dev linux-headers make npm ca-certificates bpftool nginx" \
+    "nginx-mod-stream haproxy openssl py3-pip curl prometheus chromium." >&2
   exit 3
 fi
 if [ "$(id -u)" != 0 ]; then

@@ -59,6 +59,14 @@ export const ERRORS = {
     exit: EXIT_ENVIRONMENT,
     meaning: 'The file of a recording cannot be created, or not be written any further.',
   },
+  REPORT_INPUT_INVALID: {
+    exit: EXIT_USAGE,
+    meaning: 'What a report should be made of cannot be read, or is neither a recording nor spans.',
+  },
+  REPORT_NOT_WRITTEN: {
+    exit: EXIT_ENVIRONMENT,
+    meaning: 'The file of a report cannot be created or written.',
+  },
   TARGET_NOT_FOUND: {
     exit: EXIT_USAGE,
     meaning: 'A process that was asked for by its id does not exist.',

@@ -22,6 +22,7 @@ export const KIND = {
   MESSAGE: 3,
   FRAMES: 4,
   HELLO: 5,
+  FREEZE: 6,
 } as const;
 
 export const ROLE = {
@@ -88,6 +89,12 @@ export const PROCESS_EVENT = {
   FORK: 2,
   EXIT: 3,
   LISTEN: 4,
+} as const;
+
+export const FREEZE_HOW = {
+  SIGNAL: 1,
+  CGROUP: 2,
+  SUSPEND: 3,
 } as const;
 
 /** Byte offsets of struct hs_side_record. */
@@ -162,7 +169,8 @@ export const PROCESS_RECORD = {
   tgid: 16,
   parentTgid: 20,
   target: 24,
-  reserved: 28,
+  signal: 28,
+  oom: 30,
   name: 32,
 } as const;
 
@@ -220,6 +228,18 @@ export const HELLO_RECORD = {
   tgid: 20,
 } as const;
 
+/** Byte offsets of struct hs_freeze_record. */
+export const FREEZE_RECORD = {
+  size: 40,
+  kind: 0,
+  how: 4,
+  fromNs: 8,
+  toNs: 16,
+  lastedNs: 24,
+  tgid: 32,
+  signal: 36,
+} as const;
+
 /** Byte offsets of struct hs_frame. */
 export const FRAME = {
   size: 16,
@@ -263,24 +283,28 @@ export const CONFIG = {
 
 /** Byte offsets of struct hs_shared. */
 export const SHARED = {
-  size: 16448,
+  size: 16984,
   counters: 0,
-  connectionIds: 48,
-  placesUsed: 56,
-  turnsCounted: 60,
-  listenPorts: 64,
-  httpPorts: 8256,
+  connectionIds: 56,
+  placesUsed: 64,
+  turnsCounted: 68,
+  listenPorts: 72,
+  httpPorts: 8264,
+  networkCookie: 16456,
+  networkTold: 16464,
+  networkTimes: 16472,
 } as const;
 
 /** Byte offsets of struct hs_counters. */
 export const COUNTERS = {
-  size: 48,
+  size: 56,
   ringFull: 0,
   tableFull: 8,
   storageFailed: 16,
   targetsFull: 24,
   pairConflicts: 32,
   sampleMismatches: 40,
+  freezesFull: 48,
 } as const;
 
 export interface SideRecord {
@@ -415,11 +439,14 @@ export interface ProcessRecord {
   tgid: number;
   parentTgid: number;
   target: number;
+  signal: number;
+  oom: number;
   name: string;
 }
 
 /** Decodes the struct at byte `at`, a multiple of 8. */
-export function readProcessRecord({ u8, u32 }: RingMemory, at: number): ProcessRecord {
+export function readProcessRecord({ u8, u16, u32 }: RingMemory, at: number): ProcessRecord {
+  const h = at >> 1;
   const w = at >> 2;
   return {
     kind: KIND.PROCESS,
@@ -428,6 +455,8 @@ export function readProcessRecord({ u8, u32 }: RingMemory, at: number): ProcessR
     tgid: u32[w + 4] as number,
     parentTgid: u32[w + 5] as number,
     target: u32[w + 6] as number,
+    signal: u16[h + 14] as number,
+    oom: u16[h + 15] as number,
     name: text(u8, at + 32, 64),
   };
 }
@@ -537,5 +566,29 @@ export function readHelloRecord({ u32 }: RingMemory, at: number): HelloRecord {
     connection: u64(u32, w + 2),
     helloBytes: u32[w + 4] as number,
     tgid: u32[w + 5] as number,
+  };
+}
+
+export interface FreezeRecord {
+  kind: typeof KIND.FREEZE;
+  how: number;
+  fromNs: number;
+  toNs: number;
+  lastedNs: number;
+  tgid: number;
+  signal: number;
+}
+
+/** Decodes the struct at byte `at`, a multiple of 8. */
+export function readFreezeRecord({ u32 }: RingMemory, at: number): FreezeRecord {
+  const w = at >> 2;
+  return {
+    kind: KIND.FREEZE,
+    how: u32[w + 1] as number,
+    fromNs: u64(u32, w + 2),
+    toNs: u64(u32, w + 4),
+    lastedNs: u64(u32, w + 6),
+    tgid: u32[w + 8] as number,
+    signal: u32[w + 9] as number,
   };
 }

@@ -4,7 +4,7 @@ import { loadConfig, readConfigText } from '../config/load.ts';
 import { parseTargetFlag, type SelectorFlag } from '../config/target-rules.ts';
 import type { Config, Target } from '../config/types.ts';
 import type { Handover } from '../privileges/handover.ts';
-import { createLogger, type Logger } from '../telemetry/log.ts';
+import { createLog, type Log, type Logger } from '../telemetry/log.ts';
 
 /** Options of every command that takes a configuration; the flags only of those that `addTargetFlags` gave them. */
 export interface ConfigurationOptions {
@@ -52,6 +52,7 @@ export function targetsOf(options: ConfigurationOptions): Target[] {
 export interface ReadConfiguration {
   readonly config: Config;
   readonly log: Logger;
+  readonly logging: Log;
   readonly configText: string | undefined;
 }
 
@@ -65,9 +66,10 @@ export function readConfiguration(options: ConfigurationOptions, handover?: Hand
   const config = options.config
     ? loadConfig(options.config, process.env, (line) => warnings.push(line), configText)
     : configByDefault(targetsOf(options), warnings);
-  const log = createLogger(config.telemetry.logLevel);
+  const logging = createLog(config.telemetry.logs);
+  const { log } = logging;
   if (!handover) for (const warning of warnings) log.warn(warning);
-  return { config, log, configText };
+  return { config, log, logging, configText };
 }
 
 function configByDefault(targets: readonly Target[], warnings: string[]): Config {

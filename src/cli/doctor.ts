@@ -37,7 +37,7 @@ function trialOf(config: Config): Trial {
     const probes = openProbes(attached);
     const turns = options.turns === 'off' ? undefined : tryTurns(probes);
     probes.close();
-    return { acceptHook: attached.acceptHook, turns, needs };
+    return { acceptHook: attached.acceptHook, freezeHooks: probes.freezeHooks, turns, needs };
   };
 }
 

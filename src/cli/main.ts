@@ -3,7 +3,7 @@ import { EXIT_USAGE, HopspanError } from '../errors.ts';
 import { VERSION } from '../version.ts';
 import { addTargetFlags } from './configuration.ts';
 
-/** A command's modules are loaded when it is given: hopspan starts twice (docs/adr/0007). */
+/** A command's modules are loaded when it is given: hopspan starts twice (docs/adr/0010). */
 function createProgram(): Command {
   const program = new Command('hopspan')
     .description("Turns an unmodified proxy's hops into OpenTelemetry spans with kernel timings.")
@@ -14,6 +14,11 @@ function createProgram(): Command {
     .description('watch the configured proxies and export spans until SIGTERM or Ctrl-C')
     .option('--config <file>', 'configuration; without it: known proxies, exporter by OTEL_* variables')
     .action(async (options) => (await import('./run.ts')).run(options));
+  program
+    .command('validate')
+    .description('check a configuration as "run" would, and print what would run; starts nothing')
+    .option('--config <file>', 'configuration; without it: known proxies, exporter by OTEL_* variables')
+    .action(async (options) => (await import('./validate.ts')).validate(options));
   addTargetFlags(program.command('watch'))
     .description('show live waterfalls until Ctrl-C, then a summary; without flags: envoy, nginx, haproxy')
     .option('--json', 'print OTLP/JSON, one export request a line')
@@ -36,6 +41,12 @@ function createProgram(): Command {
     .argument('<file>', 'what "hopspan record" wrote')
     .option('--config <file>', 'configuration; without it: exporter by OTEL_* variables')
     .action(async (file, options) => (await import('./replay.ts')).replay(file, options));
+  program
+    .command('report')
+    .description('write one page about a recording or spans: waterfalls, phases over time, outcomes')
+    .argument('<file>', 'what "hopspan record", "hopspan watch --json" or the exporter "file" wrote')
+    .requiredOption('--html <file>', 'the page; what stood there is replaced')
+    .action(async (file, options) => (await import('./report.ts')).report(file, options));
   return program;
 }
 

@@ -5,7 +5,7 @@ import { createEbpfReceiver } from '../receiver/ebpf.ts';
 import type { KernelRecord } from '../receiver/kernel-record.ts';
 import { createRecordingWriter, type RecordingWriter } from '../recording/write.ts';
 import { type ConfigurationOptions, readConfiguration } from './configuration.ts';
-import { logLostRecords, logReady } from './report.ts';
+import { logLostRecords, logReady } from './run-log.ts';
 import { SHUTDOWN_MS, untilSignalled } from './signals.ts';
 
 /** `hopspan record`: writes kernel records to a file until it is told to end. @throws HopspanError */

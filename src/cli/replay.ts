@@ -4,7 +4,7 @@ import { createPipelines, type Pipelines } from '../pipeline/pipelines.ts';
 import { readRecording } from '../recording/read.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { type ConfigurationOptions, readConfiguration } from './configuration.ts';
-import { logDroppedSpans } from './report.ts';
+import { logDroppedSpans } from './run-log.ts';
 import { SHUTDOWN_MS, untilSignalled } from './signals.ts';
 
 /** Takes the place of the receivers; a name that no configuration can give one. */

@@ -30,7 +30,7 @@ export interface WatchOptions extends ConfigurationOptions {
 export async function watch(options: WatchOptions): Promise<void> {
   const output = createOutput(process.stdout);
   const { config, warnings } = watchConfig(options, process.env);
-  const log = createLogger(config.telemetry.logLevel);
+  const log = createLogger(config.telemetry.logs);
   const handover = takeHandover();
   if (!handover) for (const warning of warnings) log.warn(warning);
   const probes = handover?.probes ?? attachFirst(config, { log });

@@ -47,6 +47,7 @@ export function buildEbpf(
     turns: parsed.turns,
     queryStrings: parsed.query_strings,
     headerDiff: parsed.header_diff,
+    hostEvents: parsed.host_events,
     idleTimeoutMs: parsed.idle_timeout,
     phaseFloorNs: parsed.phase_floor,
     unsampled: parsed.unsampled,
@@ -146,7 +147,11 @@ export function buildTelemetry(
   });
   const metricReaders = metricsLevel === 'none' ? [] : (readers ?? [{ kind: 'otlp' as const }]);
   const sent = metricReaders.some(({ kind }) => kind === 'otlp');
-  return { logLevel: logs.level, metricsLevel, metricReaders, ...readMetricEnv(env, mistakes, sent) };
+  const { enabled, tick: tickMs, initial, thereafter } = logs.sampling;
+  return {
+    logs: { level: logs.level, encoding: logs.encoding, sampling: { enabled, tickMs, initial, thereafter } },
+    ...{ metricsLevel, metricReaders, ...readMetricEnv(env, mistakes, sent) },
+  };
 }
 
 export function buildHealthCheck(parsed: ParsedHealthCheck): HealthCheckConfig {

@@ -30,7 +30,7 @@ export function mistakeAtKey(check: Check, path: Path, text: string): void {
 
 /** Notes a mistake at the value of a path, or at the nearest key above it that is there. */
 export function mistakeAtValue(check: Check, path: Path, text: string): void {
-  const offset = check.document.placeOf(path)?.offset ?? keyOffset(check, path);
+  const offset = valueOffset(check, path);
   // A value that could not even be read (a bad reference or alias) has its line already.
   if (check.document.mistakes.some((mistake) => mistake.offset === offset)) return;
   check.mistakes.push({ offset, text });
@@ -38,6 +38,15 @@ export function mistakeAtValue(check: Check, path: Path, text: string): void {
 
 export function warnAtKey(check: Check, path: Path, text: string): void {
   check.warnings.push({ offset: keyOffset(check, path), text });
+}
+
+export function warnAtValue(check: Check, path: Path, text: string): void {
+  check.warnings.push({ offset: valueOffset(check, path), text });
+}
+
+/** Of the value, or of the nearest key above it that is there; undefined where there is no file at all. */
+export function valueOffset(check: Check, path: Path): number | undefined {
+  return check.document.placeOf(path)?.offset ?? keyOffset(check, path);
 }
 
 /** Undefined where there is no file at all. */
@@ -80,8 +89,17 @@ function noteIssue(check: Check, issue: z.core.$ZodIssue, path: Path): void {
   }
   const shown = params.secret === true ? 'something else' : place.found;
   const candidates = Array.isArray(params.candidates) ? params.candidates.map(String) : [];
-  const hint = didYouMean(shown.replace(/^"(.*)"$/, '$1'), candidates);
+  const hint =
+    params.quoted === true
+      ? '; leave out the quotes'
+      : (spaceHint(shown, issue.message) ?? didYouMean(shown.replace(/^"(.*)"$/, '$1'), candidates));
   mistakeAtValue(check, path, `found ${shown} for ${name}, expected ${issue.message}${hint}`);
+}
+
+/** For a text where a mapping should be, most likely one whose colon has no space behind it. */
+function spaceHint(shown: string, expected: string): string | undefined {
+  const [, key, value] = /^"([a-z_]+):([^\s:/]+)"$/.exec(shown) ?? [];
+  return expected === 'a mapping' && key ? `; did you mean "${key}: ${value}"?` : undefined;
 }
 
 /** Unknown keys of one mapping, each at its place. */

@@ -61,7 +61,9 @@ export function readDocument(text: string, env: NodeJS.ProcessEnv): ConfigDocume
 function yamlMistakes(trouble: readonly YAMLError[]): Remark[] {
   const isEcho = ({ code }: YAMLError) => code === 'UNEXPECTED_TOKEN' || code === 'RESOURCE_EXHAUSTION';
   const tooDeep = trouble.find(({ code }) => code === 'RESOURCE_EXHAUSTION');
-  const told = tooDeep ? [tooDeep] : trouble.filter((error, index) => index === 0 || !isEcho(error));
+  const other = trouble.filter((error, index) => index === 0 || !isEcho(error));
+  const atFirst = (error: YAMLError) => other.find(({ pos }) => pos[0] === error.pos[0]) === error;
+  const told = tooDeep ? [tooDeep] : other.filter(atFirst);
   return told.map(({ code, message, pos }) => ({ offset: pos[0], text: yamlText(code, message) }));
 }
 

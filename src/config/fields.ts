@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { applyRule, type Rule } from './rules.ts';
-import { isTextScalar } from './scalar.ts';
+import { isTextScalar, textScalar } from './scalar.ts';
 
 /** What the reference (docs/configuration.md) says about one key. */
 export interface FieldInfo {
@@ -61,10 +61,15 @@ function leaf<T>(rule: Rule<T>) {
     context.addIssue({
       code: 'custom',
       message: rule.expected,
-      params: { candidates: rule.candidates ?? [] },
+      params: { candidates: rule.candidates ?? [], quoted: isQuoted(rule, value) },
     });
     return z.NEVER;
   });
+}
+
+/** A text that would be right without its quotes. */
+function isQuoted<T>(rule: Rule<T>, value: unknown): boolean {
+  return typeof value === 'string' && rule.parse(textScalar(value).typed) !== undefined;
 }
 
 function nullIfUnset(value: unknown): unknown {

@@ -11,18 +11,19 @@ import {
   buildTelemetry,
 } from './build.ts';
 import { buildProcessor } from './build-processors.ts';
-import { type Check, mappingAt, parsePart } from './check.ts';
+import { type Check, mappingAt, type Path, parsePart, valueOffset } from './check.ts';
 import { checkMapping, componentType, readComponents } from './components.ts';
 import { readDocument } from './document.ts';
 import { checkReaders, readHealthCheck } from './extensions.ts';
 import { listenersOf, warnOfPublic } from './listeners.ts';
 import { configInvalid, remarkLines } from './mistakes.ts';
+import { warnOfOrder } from './order.ts';
 import { type OtlpEnv, readOtlpEnv, readPropagators, readResourceEnv } from './otel-env.ts';
 import { checkOtlp, checkOtlpReceiver, checkRoundTrip } from './otlp-checks.ts';
 import { readPipelines } from './pipelines.ts';
 import { EXPORTERS, PROCESSORS, RECEIVERS, TELEMETRY } from './schema.ts';
 import { checkTargets } from './targets.ts';
-import type { Config, ConfigWithWarnings, ExporterConfig } from './types.ts';
+import type { Config, ExporterConfig, LoadedConfig } from './types.ts';
 
 const FILE_LIMIT_BYTES = 1024 * 1024;
 
@@ -41,15 +42,22 @@ export function loadConfig(
   return config;
 }
 
-/** As `loadConfig`, from text; `fileName` is only what messages call it. */
-export function parseConfig(text: string, fileName: string, env: NodeJS.ProcessEnv): ConfigWithWarnings {
+/** As `loadConfig`, with all that is known of the file. Throws CONFIG_INVALID. */
+export function loadFile(path: string, env: NodeJS.ProcessEnv): LoadedConfig {
+  return parseConfig(readConfigText(path), path, env);
+}
+
+/** As `loadFile`, from text; `fileName` is only what messages call it. */
+export function parseConfig(text: string, fileName: string, env: NodeJS.ProcessEnv): LoadedConfig {
   const document = readDocument(text, env);
   const check: Check = { document, mistakes: [...document.mistakes], warnings: [...document.warnings] };
   const config = document.broken ? undefined : readConfig(check, env);
   if (!config || check.mistakes.length > 0) {
     throw configInvalid(remarkLines(check.mistakes, fileName, document.lines));
   }
-  return { config, warnings: remarkLines(check.warnings, fileName, document.lines) };
+  const line = (path: Path, text: string): string =>
+    remarkLines([{ offset: valueOffset(check, path), text }], fileName, document.lines).join();
+  return { config, warnings: remarkLines(check.warnings, fileName, document.lines), line };
 }
 
 function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
@@ -85,6 +93,7 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
     if (exporter.type === 'otlp') checkRoundTrip(check, otlpReceivers, exporter);
   const builtProcessors = processors.map((processor) => buildProcessor(check, processor));
   if (!telemetry || check.mistakes.length > 0) return undefined;
+  warnOfOrder(check, pipelines, builtProcessors);
   const config: Config = {
     receivers: ofRecords
       .filter((receiver) => used('receivers', receiver))

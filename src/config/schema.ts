@@ -87,6 +87,12 @@ const EBPF = section({
     'false',
     'Names of the headers that a proxy added, removed, re-cased or rewrote, on the spans; never a value.',
   ),
+  host_events: optional(
+    booleanRule(),
+    true,
+    'true',
+    'Events on the spans that they overlap: a proxy that was frozen or killed, changes of links, addresses, routes.',
+  ),
   idle_timeout: optional(
     durationMsRule('1ms', '24h'),
     5_000,
@@ -183,6 +189,33 @@ export const TELEMETRY = section({
       'info',
       'How much hopspan tells on stderr.',
     ),
+    encoding: optional(
+      oneOfRule('console', 'json'),
+      'console',
+      'console',
+      '`console`: lines for people; `json`: an object a line, with `level`, `ts` and `msg`.',
+    ),
+    sampling: section({
+      enabled: optional(
+        booleanRule(),
+        true,
+        'true',
+        'Bounds lines of the same level and message; how many were left out is said.',
+      ),
+      tick: optional(
+        durationMsRule('100ms', '1h'),
+        10_000,
+        '10s',
+        'The interval over which they are counted.',
+      ),
+      initial: optional(
+        integerRule(1, 1_000_000),
+        10,
+        '10',
+        'Of each such line so many are written in an interval.',
+      ),
+      thereafter: optional(integerRule(0, 1_000_000), 100, '100', 'Then every so many-th one; 0: none.'),
+    }),
   }),
   metrics: section({
     level: optional(

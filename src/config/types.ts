@@ -8,6 +8,7 @@ import type { ProbabilisticSamplerOptions } from '../processor/probabilistic-sam
 import type { RedactionOptions } from '../processor/redaction.ts';
 import type { ResourceDetectionOptions } from '../processor/resource-detection.ts';
 import type { TailSamplingOptions } from '../processor/tail-sampling.ts';
+import type { LogSamplingOptions } from '../telemetry/log-sampling.ts';
 import type { PropagatorName } from './otel-env.ts';
 
 export type { PropagatorName };
@@ -42,6 +43,8 @@ export interface EbpfReceiverConfig {
   /** Names of headers that the proxy changed, on the spans. */
   readonly queryStrings: boolean;
   readonly headerDiff: boolean;
+  /** Whether what happens to the host and the proxy's process is told on the spans that it overlaps. */
+  readonly hostEvents: boolean;
   readonly idleTimeoutMs: number;
   /** Phases that last less than this many nanoseconds get no span of their own. */
   readonly phaseFloorNs: number;
@@ -154,13 +157,21 @@ export interface PipelineConfig {
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
+/** What hopspan says on stderr. */
+export interface LogConfig {
+  readonly level: LogLevel;
+  readonly encoding: 'console' | 'json';
+  /** Of lines with the same level and message. */
+  readonly sampling: LogSamplingOptions;
+}
+
 /** Who gets hopspan's metrics: OTLP, sent by the `OTEL_*` variables, or Prometheus, which asks. */
 export type MetricReaderConfig =
   | { readonly kind: 'otlp' }
   | { readonly kind: 'prometheus'; readonly listen: ListenAddress };
 
 export interface TelemetryConfig {
-  readonly logLevel: LogLevel;
+  readonly logs: LogConfig;
   readonly metricsLevel: 'none' | 'normal';
   /** Empty where the level is `none`. */
   readonly metricReaders: readonly MetricReaderConfig[];
@@ -200,4 +211,10 @@ export interface Config {
 export interface ConfigWithWarnings {
   readonly config: Config;
   readonly warnings: readonly string[];
+}
+
+/** A configuration that came from a file. */
+export interface LoadedConfig extends ConfigWithWarnings {
+  /** A line about what stands at this path of the file, `FILE:LINE:COLUMN: …`. */
+  line(path: readonly PropertyKey[], text: string): string;
 }

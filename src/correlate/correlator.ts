@@ -425,6 +425,8 @@ export function createCorrelator(emit: (hop: Hop) => void): Correlator {
           host = record;
           return;
         case KIND.PROCESS:
+        case KIND.FREEZE:
+        case RECEIVER_KIND.NETWORK:
           return;
       }
     },

@@ -7,7 +7,7 @@ const BTF = '/sys/kernel/btf/vmlinux';
 const FIRST_MAJOR = 6;
 const FIRST_MINOR = 3;
 
-/** The raw tracepoints of bpf/hopspan.bpf.c. */
+/** The raw tracepoints of bpf/hopspan.bpf.c that must be there. */
 export const TRACEPOINTS = [
   'inet_sock_set_state',
   'sched_process_exec',

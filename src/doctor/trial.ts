@@ -8,6 +8,8 @@ const ITEM = 'probes';
 /** What was attached beside the probes that must be. */
 export interface Trialled {
   readonly acceptHook: boolean;
+  /** Whether freezes of processes are told. */
+  readonly freezeHooks: boolean;
   /** Why the turns of an event loop cannot be counted. */
   readonly turns: string | undefined;
   /** What of this process's capabilities is needed later. */
@@ -40,19 +42,26 @@ export function untried(): TrialResult {
 export function checkTrial(trial: Trial, options: ProbeOptions): TrialResult {
   try {
     const trialled = trial(options);
-    return { finding: describe(trialled), needs: trialled.needs };
+    return { finding: describe(trialled, options), needs: trialled.needs };
   } catch (error) {
     if (!(error instanceof HopspanError)) throw error;
     return { finding: fail(error.code, ITEM, refusal(error.message), remedyFor(error.message)) };
   }
 }
 
-function describe({ acceptHook, turns }: Trialled): Finding {
+function describe({ acceptHook, freezeHooks, turns }: Trialled, { hostEvents }: ProbeOptions): Finding {
+  const lacksFreezes = hostEvents === true && !freezeHooks;
   if (turns !== undefined)
     return warn(
       ITEM,
       `loaded and attached, but no turns of event loops can be counted (${turns})`,
       'what ends TLS stays unpaired; the line "turns" has the reason, or in a container its seccomp profile, which must allow perf_event_open.',
+    );
+  if (acceptHook && lacksFreezes)
+    return warn(
+      ITEM,
+      'loaded and attached, but this kernel lacks the tracepoints that tell of frozen processes',
+      'a proxy that was stopped looks like one that was slow; say host_events: false where that will do.',
     );
   if (acceptHook)
     return ok(

@@ -25,7 +25,7 @@ export function createExporter(config: ExporterConfig, deps: ExporterDeps): Expo
       observe(spans);
       exporter.export(spans);
     },
-    shutdown: (timeoutMs) => exporter.shutdown(timeoutMs),
+    shutdown: (timeoutMs, heir) => exporter.shutdown(timeoutMs, heir),
     stats: () => exporter.stats(),
     hasRoom: (count) => exporter.hasRoom(count),
   };

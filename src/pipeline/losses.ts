@@ -14,6 +14,9 @@ const CAUSES: Readonly<Record<keyof Losses, string>> = {
   targetsFull: 'processes are not watched: more than 4096 belong to the targets',
   pairConflicts: 'evidence that named a connection which has its pair already was not believed',
   sampleMismatches: 'evidence of a buffer that held other bytes by then was not believed',
+  freezesFull: 'freezes of processes are not told: more than 4096 are under way',
+  networkEventsLost:
+    'changes of the network are not told: there were more at once than are read, or than the kernel keeps',
   undrained: 'exchanges are lost: they were still in the ring at the end',
   turnsRefused:
     'exchanges of a proxy that ends TLS stay unpaired: its turns cannot be counted; run "hopspan doctor"',

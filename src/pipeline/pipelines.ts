@@ -1,17 +1,21 @@
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { Config, PipelineConfig } from '../config/types.ts';
 import type { CorrelatorStats } from '../correlate/correlator.ts';
 import { createExporter, type ExporterDeps } from '../exporter/create.ts';
 import type { ExporterStats } from '../exporter/exporter.ts';
-import { createProcessor } from '../processor/create.ts';
-import type { ProcessorStats } from '../processor/processor.ts';
+import type { Processor, ProcessorStats } from '../processor/processor.ts';
 import type { KernelRecord } from '../receiver/kernel-record.ts';
 import type { SpanInput } from '../receiver/otlp/intake.ts';
+import type { SpanOptions } from '../spans/build.ts';
 import { createContextReader } from '../spans/context.ts';
+import { type Change, LEAVE_MS, undoAll } from './change.ts';
 import { createPressure } from './pressure.ts';
 import { createPropagator } from './propagator.ts';
 import { createRefusalWarning } from './refusal.ts';
 import { createSpanSink, type SpanSink } from './sink.ts';
+import { ExporterSlot } from './slot.ts';
+import { arrangeStages, countsOf, type Stage } from './stages.ts';
 import { createTracePipeline, type HopObserver, type TracePipeline } from './traces.ts';
 
 /** At the end, connections whose spans are handed on between two looks at how busy the exporters are. */
@@ -20,10 +24,18 @@ const PAUSE_MS = 5;
 /** Between two looks at what waits in processors. */
 const ADVANCE_MS = 100;
 
-/** What one configuration describes behind its receivers: the pipelines, and the exporters at their ends. */
+/** What a configuration describes behind its receivers: the pipelines, and the exporters at their ends. */
 export interface Pipelines {
-  /** @throws HopspanError of the first exporter that cannot start. */
+  /** Puts the first configuration in force. @throws HopspanError of the first exporter that cannot start. */
   start(): Promise<void>;
+  /**
+   * Opens what another configuration has and what runs lacks; until `commit` all works on as before. What is configured as
+   * before stays as it is, with its state. One change at a time.
+   * @throws HopspanError of the first exporter that cannot start; nothing has changed then.
+   */
+  prepare(next: Config): Promise<Change>;
+  /** Completes what a receiver that has stopped can complete, and forgets it. */
+  endReceiver(receiver: string): Promise<void>;
   /** Where the records of the receiver of that name go. */
   inputOf(receiver: string): (record: KernelRecord) => void;
   /** Where the spans of the receiver of that name go. */
@@ -42,89 +54,235 @@ export interface PipelineDeps extends ExporterDeps {
   readonly hops?: HopObserver;
 }
 
+/** One pipeline behind its receivers. */
+interface Chain {
+  readonly pipeline: PipelineConfig;
+  readonly stages: readonly Stage[];
+  readonly sink: SpanSink;
+}
+
+/** A chain that was replaced, and what of it is in no other one. */
+interface Leaving {
+  readonly sink: SpanSink;
+  readonly leaves: (processor: Processor) => boolean;
+}
+
+/** The middle of a receiver of records: what is known of its connections. */
+interface Source {
+  readonly pipeline: TracePipeline;
+  options: unknown;
+}
+
 export function createPipelines(config: Config, deps: PipelineDeps): Pipelines {
-  const exporters = new Map(
-    config.exporters.map((exporter) => [exporter.name, createExporter(exporter, deps)]),
-  );
-  const pressure = createPressure([...exporters.values()]);
-  const readContext = createContextReader(createPropagator(config.propagators));
-  const sinks = new Map(config.pipelines.map((pipeline) => [pipeline, sinkOf(pipeline)]));
-  const byReceiver = new Map<string, TracePipeline[]>();
-  for (const receiver of config.receivers) {
-    const options = {
-      phaseFloorNs: receiver.phaseFloorNs,
-      unsampled: receiver.unsampled,
-      resourceAttributes: config.resourceAttributes,
-      readContext,
-    };
-    const pipelines = sinksBehind(receiver.name).map((sink, index) =>
-      createTracePipeline([sink], options, index === 0 ? deps.hops : undefined),
-    );
-    byReceiver.set(receiver.name, pipelines);
-  }
-
-  function sinkOf(pipeline: PipelineConfig): SpanSink {
-    const processors = pipeline.processors.flatMap((name) =>
-      config.processors.filter((processor) => processor.name === name).map(createProcessor),
-    );
-    const behind = pipeline.exporters.flatMap((name) => exporters.get(name) ?? []);
-    return createSpanSink(processors, behind, undefined, pressure.hopeless);
-  }
-
-  function sinksBehind(receiver: string): SpanSink[] {
-    return [...sinks].flatMap(([pipeline, sink]) => (pipeline.receivers.includes(receiver) ? [sink] : []));
-  }
-
+  const slots = new Map<string, ExporterSlot>();
+  const sources = new Map<string, Source>();
+  const leaving = new Set<Leaving>();
+  let chains: readonly Chain[] = [];
+  const pressure = createPressure(() => slots.values());
   const exportersBusy = pressure.busy;
-  const busy = (): boolean => exportersBusy() || [...sinks.values()].some((sink) => sink.refuses());
+  const refuses = (): boolean => chains.some(({ sink }) => sink.refuses());
   const tellOfRefusal = createRefusalWarning(deps.log);
   let timer: NodeJS.Timeout | undefined;
 
-  return {
-    async start() {
-      for (const exporter of exporters.values()) await exporter.start();
-      const processors = [...sinks.values()].flatMap((sink) => sink.processors);
-      await Promise.all(processors.map((processor) => processor.start?.()));
-      if (config.processors.length === 0) return;
-      timer = setInterval(() => {
-        for (const sink of sinks.values()) sink.advance();
-        tellOfRefusal([...sinks.values()].some((sink) => sink.refuses()));
-      }, ADVANCE_MS);
-    },
-    inputOf(receiver) {
-      const pipelines = byReceiver.get(receiver) ?? [];
-      return (record) => {
-        for (const pipeline of pipelines) pipeline.push(record);
-      };
-    },
-    spanInputOf(receiver) {
-      const behind = sinksBehind(receiver);
+  function advance(): void {
+    for (const { sink } of chains) sink.advance();
+    tellOfRefusal(refuses());
+  }
+
+  function sinksBehind(receiver: string): SpanSink[] {
+    return chains.flatMap(({ pipeline, sink }) => (pipeline.receivers.includes(receiver) ? [sink] : []));
+  }
+
+  function arrangeChain(next: Config, pipeline: PipelineConfig, exporters: ExporterSlots): Chain {
+    const before = chains.find((chain) => chain.pipeline.name === pipeline.name);
+    const configs = pipeline.processors.flatMap((name) =>
+      next.processors.filter((processor) => processor.name === name),
+    );
+    const stages = arrangeStages(before?.stages ?? [], configs);
+    const behind = pipeline.exporters.flatMap((name) => exporters.get(name) ?? []);
+    const processors = stages.map(({ processor }) => processor);
+    return { pipeline, stages, sink: createSpanSink(processors, behind, undefined, pressure.hopeless) };
+  }
+
+  /** Where the spans of hops go, of what is not a receiver yet nowhere. */
+  function createSource(receiver: string): TracePipeline {
+    const sink = {
+      export(spans: Parameters<SpanSink['export']>[0]) {
+        for (const each of sinksBehind(receiver)) each.export(spans);
+      },
+    };
+    return createTracePipeline([sink], { phaseFloorNs: 0, resourceAttributes: {} }, deps.hops);
+  }
+
+  async function prepare(next: Config): Promise<Change> {
+    const changes: Change[] = [];
+    const undo = (): Promise<void> => undoAll(changes, deps.log);
+    try {
+      const exporters = await prepareExporters(next, changes);
+      changes.push(await prepareChains(next, exporters));
+      changes.push(prepareSources(next));
       return {
-        offer(spans) {
-          if (exportersBusy() || !behind.every((sink) => sink.hasRoom(spans.length))) return false;
-          for (const sink of behind) sink.export(spans);
-          return true;
+        commit() {
+          for (const change of changes) change.commit();
+          timer ??= setInterval(advance, ADVANCE_MS);
+        },
+        undo,
+        async settle() {
+          /* From the front: what processors hand on goes to exporters that are about to end, too. */
+          for (const change of changes.toReversed()) await change.settle();
         },
       };
+    } catch (error) {
+      await undo();
+      throw error;
+    }
+  }
+
+  async function prepareExporters(next: Config, changes: Change[]): Promise<ExporterSlots> {
+    const all: ExporterSlots = new Map();
+    for (const exporter of next.exporters) {
+      let slot = slots.get(exporter.name);
+      if (!slot) {
+        slot = new ExporterSlot(exporter, (each) => createExporter(each, deps), deps.log);
+        changes.push(added(exporter.name, slot));
+        await slot.start();
+      } else if (!slot.isAs(exporter)) changes.push(await slot.prepare(exporter));
+      all.set(exporter.name, slot);
+    }
+    for (const [name, slot] of slots) if (!all.has(name)) changes.push(removed(name, slot));
+    return all;
+  }
+
+  function added(name: string, slot: ExporterSlot): Change {
+    return {
+      commit: () => void slots.set(name, slot),
+      undo: () => slot.shutdown(0),
+      settle: async () => {},
+    };
+  }
+
+  function removed(name: string, slot: ExporterSlot): Change {
+    return {
+      commit: () => {},
+      undo: async () => {},
+      async settle() {
+        await slot.shutdown(LEAVE_MS);
+        slots.delete(name);
+      },
+    };
+  }
+
+  async function prepareChains(next: Config, exporters: ExporterSlots): Promise<Change> {
+    const before = chains;
+    const arranged = next.pipelines.map((pipeline) => arrangeChain(next, pipeline, exporters));
+    const known = new Set(before.flatMap(({ stages }) => stages));
+    const stages = arranged.flatMap((chain) => chain.stages);
+    await Promise.all(
+      stages.filter((stage) => !known.has(stage)).map(({ processor }) => processor.start?.()),
+    );
+    const kept = new Set(stages.map(({ processor }) => processor));
+    const left = before.map(({ sink }) => ({ sink, leaves: (each: Processor) => !kept.has(each) }));
+    return {
+      commit() {
+        chains = arranged;
+        for (const each of left) leaving.add(each);
+        carryCounts(before, arranged);
+      },
+      undo: async () => {},
+      async settle() {
+        const deadline = performance.now() + LEAVE_MS;
+        for (const each of left) {
+          while (!each.sink.flush(each.leaves))
+            while (exportersBusy() && performance.now() < deadline) await setTimeoutAsync(PAUSE_MS);
+          leaving.delete(each);
+        }
+        carryCounts(before, arranged);
+      },
+    };
+  }
+
+  function prepareSources(next: Config): Change {
+    const readContext = createContextReader(createPropagator(next.propagators));
+    const { propagators, resourceAttributes } = next;
+    const fresh: string[] = [];
+    for (const { name } of next.receivers) {
+      if (sources.has(name)) continue;
+      fresh.push(name);
+      sources.set(name, { pipeline: createSource(name), options: undefined });
+    }
+    return {
+      commit() {
+        for (const { name, phaseFloorNs, unsampled } of next.receivers) {
+          const source = sources.get(name);
+          const options = { phaseFloorNs, unsampled, resourceAttributes, propagators };
+          if (!source || isDeepStrictEqual(source.options, options)) continue;
+          source.options = options;
+          const spans: SpanOptions = { phaseFloorNs, unsampled, resourceAttributes, readContext };
+          source.pipeline.configure(spans);
+        }
+      },
+      async undo() {
+        for (const name of fresh) sources.delete(name);
+      },
+      settle: async () => {},
+    };
+  }
+
+  async function flushSource({ pipeline }: Source, deadlineMs: number): Promise<void> {
+    while (!pipeline.flush(FLUSH_CONNECTIONS))
+      while (exportersBusy() && performance.now() < deadlineMs) await setTimeoutAsync(PAUSE_MS);
+  }
+
+  return {
+    async start() {
+      const change = await prepare(config);
+      change.commit();
     },
-    busy,
+    prepare,
+    async endReceiver(receiver) {
+      const source = sources.get(receiver);
+      if (source) await flushSource(source, performance.now() + LEAVE_MS);
+      sources.delete(receiver);
+    },
+    inputOf: (receiver) => (record) => sources.get(receiver)?.pipeline.push(record),
+    spanInputOf: (receiver) => ({
+      offer(spans) {
+        const behind = sinksBehind(receiver);
+        if (behind.length === 0 || exportersBusy()) return false;
+        if (!behind.every((sink) => sink.hasRoom(spans.length))) return false;
+        for (const sink of behind) sink.export(spans);
+        return true;
+      },
+    }),
+    busy: () => exportersBusy() || refuses(),
     async shutdown(timeoutMs) {
       clearInterval(timer);
       const deadline = performance.now() + timeoutMs;
       const leftMs = (): number => deadline - performance.now();
-      for (const pipeline of [...byReceiver.values()].flat()) {
-        while (!pipeline.flush(FLUSH_CONNECTIONS))
-          while (exportersBusy() && leftMs() > 0) await setTimeoutAsync(PAUSE_MS);
-      }
-      for (const sink of sinks.values())
+      for (const source of sources.values()) await flushSource(source, deadline);
+      const sinks: Pick<Leaving, 'sink'>[] = [...leaving, ...chains];
+      for (const { sink } of sinks)
         while (!sink.flush()) while (exportersBusy() && leftMs() > 0) await setTimeoutAsync(PAUSE_MS);
-      await Promise.all([...exporters.values()].map((exporter) => exporter.shutdown(Math.max(0, leftMs()))));
+      await Promise.all([...slots.values()].map((slot) => slot.shutdown(Math.max(0, leftMs()))));
     },
-    exporterStats: () => [...exporters.values()].map((exporter) => exporter.stats()),
+    exporterStats: () => [...slots.values()].map((slot) => slot.stats()),
     processorStats: () =>
-      [...sinks].flatMap(([{ name: pipeline, processors: names }, { processors }]) =>
-        processors.map(({ stats }, index) => ({ pipeline, name: names[index] ?? '', stats })),
+      chains.flatMap(({ pipeline, stages }) =>
+        stages.map((stage) => ({ pipeline: pipeline.name, name: stage.config.name, stats: countsOf(stage) })),
       ),
-    correlatorStats: () => [...byReceiver.values()].flat().map(({ stats }) => stats),
+    correlatorStats: () => [...sources.values()].map(({ pipeline }) => pipeline.stats),
   };
+}
+
+type ExporterSlots = Map<string, ExporterSlot>;
+
+/** What was counted in a place stays counted there. */
+function carryCounts(before: readonly Chain[], after: readonly Chain[]): void {
+  for (const { pipeline, stages } of after) {
+    const earlier = before.find((chain) => chain.pipeline.name === pipeline.name)?.stages ?? [];
+    for (const stage of stages) {
+      const old = earlier.find(({ config }) => config.name === stage.config.name);
+      if (old && old !== stage) stage.past = countsOf(old);
+    }
+  }
 }

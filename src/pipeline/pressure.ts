@@ -18,17 +18,33 @@ export interface Pressure {
   hopeless(exporter: Exporter): boolean;
 }
 
+interface Progress {
+  through: number;
+  sinceMs: number;
+  movedMs: number;
+}
+
+/** Of the exporters that there are whenever it is asked. */
 export function createPressure(
-  exporters: readonly Exporter[],
+  exporters: () => Iterable<Exporter>,
   nowMs: () => number = () => performance.now(),
 ): Pressure {
-  const progress = new Map(
-    exporters.map((exporter) => [exporter, { through: -1, sinceMs: 0, movedMs: nowMs() }]),
-  );
+  const known = new WeakMap<Exporter, Progress>();
+
+  function progressOf(exporter: Exporter): Progress {
+    let progress = known.get(exporter);
+    if (!progress) {
+      progress = { through: -1, sinceMs: 0, movedMs: nowMs() };
+      known.set(exporter, progress);
+    }
+    return progress;
+  }
+
   return {
     busy() {
       let busy = false;
-      for (const [exporter, last] of progress) {
+      for (const exporter of exporters()) {
+        const last = progressOf(exporter);
         const { exported, waiting: all, stored = 0 } = exporter.stats();
         // What is on disk is out of the way.
         const waiting = all - stored;
@@ -42,8 +58,7 @@ export function createPressure(
       return busy;
     },
     hopeless(exporter) {
-      const last = progress.get(exporter);
-      return last !== undefined && nowMs() - last.movedMs >= HOPELESS_MS;
+      return nowMs() - progressOf(exporter).movedMs >= HOPELESS_MS;
     },
   };
 }

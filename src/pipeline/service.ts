@@ -1,21 +1,24 @@
 import { setTimeout } from 'node:timers/promises';
 import { type Balance, type BalanceWindow, createBalance } from '../balance/balance.ts';
 import { describePinned, isCertain } from '../balance/pinned.ts';
-import type { Config } from '../config/types.ts';
+import type { Config, LogConfig } from '../config/types.ts';
 import type { ExporterDeps } from '../exporter/create.ts';
 import type { ExporterStats } from '../exporter/exporter.ts';
-import { createEbpfReceiver, type EbpfReceiver } from '../receiver/ebpf.ts';
-import { RECEIVER_KIND } from '../receiver/kernel-record.ts';
-import { createOtlpReceiver, type OtlpReceiver } from '../receiver/otlp/otlp.ts';
+import type { EbpfReceiver } from '../receiver/ebpf.ts';
+import type { OtlpReceiver } from '../receiver/otlp/otlp.ts';
 import type { AttachedProbes } from '../receiver/probes.ts';
 import { createReadiness, healthzPage, readyzPage } from '../telemetry/health.ts';
 import { createHopMetrics } from '../telemetry/hop-metrics.ts';
 import { createHttpPages } from '../telemetry/http-server.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { startMetrics } from '../telemetry/metrics.ts';
+import { createReloadStats } from '../telemetry/reloads.ts';
 import { createSendMetrics } from '../telemetry/send-metrics.ts';
-import { createLossWarnings, LOOK_EVERY_MS } from './losses.ts';
+import { type Change, undoAll } from './change.ts';
+import { createLossWarnings, LOOK_EVERY_MS, type LossWarnings } from './losses.ts';
 import { createPipelines } from './pipelines.ts';
+import { planReload } from './plan.ts';
+import { createReceivers } from './receivers.ts';
 import type { HopObserver } from './traces.ts';
 
 /** Of a shutdown's time, for the spans that wait when the last record was read. */
@@ -27,14 +30,22 @@ export interface ServiceDeps extends ExporterDeps {
   readonly log: Logger;
   /** Attached already, by receiver; others are loaded at the start. */
   readonly probes?: Readonly<Record<string, AttachedProbes>>;
+  /** Changes what the log tells. */
+  readonly configureLog?: (logs: LogConfig) => void;
   /** Is told how requests were spread, in place of the log, which tells only of findings. */
   readonly onBalance?: (window: BalanceWindow) => void;
 }
 
-/** Everything that one configuration describes, from the probes to the exporters. */
+/** Everything that one configuration describes, from the probes to the exporters; and another one in its place. */
 export interface Service {
   /** From the end backwards, so that no span finds a closed door. @throws HopspanError */
   start(): Promise<void>;
+  /**
+   * Puts another configuration in force and says in the log what changed. What cannot be read, or not be started, changes
+   * nothing: the mistakes are logged, and what ran runs on. Never rejects. Calls during a reload are one more reload.
+   * @param read throws HopspanError, a line for each mistake
+   */
+  reload(read: () => Config): Promise<void>;
   /** From the front, so that everything complete gets out; takes at most `timeoutMs` for sending. May be called twice. */
   shutdown(timeoutMs: number): Promise<void>;
   readonly receivers: readonly EbpfReceiver[];
@@ -58,31 +69,24 @@ export function createService(config: Config, deps: ServiceDeps): Service {
   const sends = measured ? createSendMetrics(telemetry.metricBuckets) : undefined;
   const observers = { hops: both(balance, hopMetrics), onSent: sends?.onSent };
   const pipelines = createPipelines(config, { ...deps, ...observers });
-  let records = 0;
-  const receivers = config.receivers.map((receiver) => {
-    const input = pipelines.inputOf(receiver.name);
-    return createEbpfReceiver(
-      receiver,
-      (record) => {
-        if (record.kind !== RECEIVER_KIND.CLOCK) records++;
-        input(record);
-      },
-      pipelines.busy,
-      deps.probes?.[receiver.name],
-    );
-  });
-
-  const otlpReceivers = config.otlpReceivers.map((receiver) =>
-    createOtlpReceiver(receiver, pipelines.spanInputOf(receiver.name)),
-  );
-
+  const receivers = createReceivers(pipelines, deps.log, deps.probes);
+  const pages = createHttpPages();
+  const reloads = createReloadStats();
+  const losses = new WeakMap<EbpfReceiver, LossWarnings>();
+  let inForce = config;
   let endMetrics: (() => Promise<void>) | undefined;
   let lossTimer: NodeJS.Timeout | undefined;
+  let state: 'idle' | 'running' | 'ended' = 'idle';
+  let reloading: Promise<void> | undefined;
+  let nextRead: (() => Config) | undefined;
 
   function watchLosses(): void {
-    const warnings = receivers.map((receiver) => ({ receiver, ...createLossWarnings(deps.log) }));
     lossTimer = setInterval(() => {
-      for (const { receiver, look } of warnings) look(receiver.counters());
+      for (const receiver of receivers.ebpf()) {
+        const warnings = losses.get(receiver) ?? createLossWarnings(deps.log);
+        losses.set(receiver, warnings);
+        warnings.look(receiver.counters());
+      }
     }, LOOK_EVERY_MS);
   }
 
@@ -90,12 +94,13 @@ export function createService(config: Config, deps: ServiceDeps): Service {
     if (!hopMetrics || !sends) return undefined;
     const sources = {
       families: () => [...hopMetrics.families(), ...sends.families()],
-      records: () => records,
-      lost: () => (state === 'idle' ? [] : receivers.map((receiver) => receiver.counters())),
+      records: receivers.records,
+      lost: () => (state === 'idle' ? [] : receivers.ebpf().map((receiver) => receiver.counters())),
       correlated: pipelines.correlatorStats,
-      received: () => otlpReceivers,
+      received: receivers.otlp,
       processed: pipelines.processorStats,
       exported: pipelines.exporterStats,
+      reloads: () => reloads.stats,
       balance,
       onWindow: (record: (window: BalanceWindow) => void) => {
         recordWindow = record;
@@ -110,17 +115,14 @@ export function createService(config: Config, deps: ServiceDeps): Service {
     });
   }
 
-  const pages = createHttpPages();
-  let state: 'idle' | 'running' | 'ended' = 'idle';
-
   function serveHealth(): void {
     if (!healthCheck) return;
     const readiness = createReadiness({
       receivers: () =>
-        receivers.map((receiver, index) => ({
-          name: config.receivers[index]?.name ?? '',
+        inForce.receivers.map(({ name }) => ({
+          name,
           attached: state === 'running',
-          watched: receiver.watched().length,
+          watched: receivers.get(name)?.watched().length ?? 0,
         })),
       exporters: pipelines.exporterStats,
     });
@@ -128,30 +130,77 @@ export function createService(config: Config, deps: ServiceDeps): Service {
     pages.add(healthCheck.listen, '/readyz', readyzPage(readiness));
   }
 
+  /** One change from the configuration in force to another one, at the start from none. @throws HopspanError */
+  async function apply(next: Config): Promise<void> {
+    const changes: Change[] = [];
+    try {
+      changes.push(await pipelines.prepare(next));
+      changes.push(await receivers.prepare(next));
+    } catch (error) {
+      await undoAll(changes, deps.log);
+      throw error;
+    }
+    await receivers.endRemoved(next);
+    for (const change of changes) change.commit();
+    inForce = next;
+    for (const change of changes) await change.settle();
+  }
+
+  async function reloadOnce(read: () => Config): Promise<void> {
+    try {
+      const { config: next, changes, waiting } = planReload(inForce, read());
+      await apply(next);
+      deps.configureLog?.(next.telemetry.logs);
+      reloads.note(true);
+      deps.log.info({ changes: changes.join('; ') || 'none' }, 'configuration reloaded');
+      if (waiting.length > 0)
+        deps.log.warn({ settings: waiting.join(', ') }, 'some settings take effect at the next start only');
+    } catch (error) {
+      reloads.note(false);
+      const text = error instanceof Error ? error.message : String(error);
+      for (const mistake of text.split('\n')) deps.log.error(mistake);
+      deps.log.error('configuration not reloaded: the one before stays in force');
+    }
+  }
+
+  async function reloadAll(): Promise<void> {
+    for (let read = nextRead; read && state === 'running'; read = nextRead) {
+      nextRead = undefined;
+      await reloadOnce(read);
+    }
+    reloading = undefined;
+  }
+
   return {
-    receivers,
-    otlpReceivers,
+    get receivers() {
+      return receivers.ebpf();
+    },
+    get otlpReceivers() {
+      return receivers.otlp();
+    },
     balance,
     pages: () => pages.urls(),
     async start() {
       serveHealth();
       endMetrics = await measure();
       await pages.start();
-      await pipelines.start();
-      for (const receiver of otlpReceivers) await receiver.start();
-      for (const receiver of receivers) receiver.start();
+      await apply(config);
       watchLosses();
       state = 'running';
+    },
+    reload(read) {
+      nextRead = read;
+      reloading ??= reloadAll();
+      return reloading;
     },
     async shutdown(timeoutMs) {
       const startedMs = performance.now();
       if (state === 'running') state = 'ended';
       clearInterval(lossTimer);
-      await Promise.all(
-        [...receivers, ...otlpReceivers].map((receiver) => receiver.stop(timeoutMs - LAST_SPANS_MS)),
-      );
-      const leftMs = timeoutMs - (performance.now() - startedMs) - (endMetrics ? METRICS_MS : 0);
-      await pipelines.shutdown(Math.max(0, leftMs));
+      if (reloading) await Promise.race([reloading, setTimeout(timeoutMs / 2, undefined, { ref: false })]);
+      const leftMs = (): number => timeoutMs - (performance.now() - startedMs);
+      await receivers.stop(leftMs() - LAST_SPANS_MS);
+      await pipelines.shutdown(Math.max(0, leftMs() - (endMetrics ? METRICS_MS : 0)));
       balance.flush();
       if (endMetrics) await Promise.race([endMetrics(), setTimeout(METRICS_MS, undefined, { ref: false })]);
       endMetrics = undefined;

@@ -14,8 +14,8 @@ export interface SpanSink {
   refuses(): boolean;
   /** Gives on what has waited long enough in processors; to be called often. */
   advance(): void;
-  /** Gives on a part of what waits in processors; true when nothing waits any more. */
-  flush(): boolean;
+  /** Gives on a part of what waits in processors, or in those of them that leave; true when nothing waits any more. */
+  flush(leaves?: (processor: Processor) => boolean): boolean;
   readonly processors: readonly Processor[];
 }
 
@@ -50,8 +50,9 @@ export function createSpanSink(
     advance() {
       for (const [index, processor] of processors.entries()) pass(processor.advance(nowMs()), index + 1);
     },
-    flush() {
+    flush(leaves = () => true) {
       for (const [index, processor] of processors.entries()) {
+        if (!leaves(processor)) continue;
         pass(processor.flush(nowMs()), index + 1);
         if (processor.held() > 0) return false;
       }

@@ -1,5 +1,6 @@
 import { type CorrelatorStats, createCorrelator } from '../correlate/correlator.ts';
 import type { Hop } from '../correlate/hop.ts';
+import { createHostEvents } from '../correlate/host-events.ts';
 import { type KernelRecord, RECEIVER_KIND } from '../receiver/kernel-record.ts';
 import { createSpanBuilder, type SpanOptions } from '../spans/build.ts';
 import type { HopSpan } from '../spans/hop-span.ts';
@@ -25,6 +26,8 @@ export interface TracePipeline {
   push(record: KernelRecord): void;
   /** Completes what can be completed, for the end of the stream, and hands it on. */
   flush(limit?: number): boolean;
+  /** Puts other options in force, for the hops that are over from here on; what is known of connections stays. */
+  configure(options: SpanOptions): void;
   readonly stats: Readonly<CorrelatorStats>;
 }
 
@@ -33,7 +36,8 @@ export function createTracePipeline(
   options: SpanOptions,
   observer?: HopObserver,
 ): TracePipeline {
-  const toSpans = createSpanBuilder(options);
+  const hostEvents = createHostEvents();
+  let toSpans = createSpanBuilder({ ...options, hostEvents });
   let batch: HopSpan[] = [];
   const correlator = createCorrelator((hop) => {
     const spans = toSpans(hop);
@@ -52,10 +56,14 @@ export function createTracePipeline(
   return {
     stats: correlator.stats,
     push(record) {
+      hostEvents.push(record);
       correlator.push(record);
       if (record.kind !== RECEIVER_KIND.CLOCK) return;
       observer?.advance(record.monotonicNs);
       handOn();
+    },
+    configure(changed) {
+      toSpans = createSpanBuilder({ ...changed, hostEvents });
     },
     flush(limit) {
       const done = correlator.flush(limit);

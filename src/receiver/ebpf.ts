@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { basename } from 'node:path';
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { EbpfReceiverConfig } from '../config/types.ts';
 import {
   KIND,
   PROCESS_EVENT,
   type ProcessRecord,
+  readFreezeRecord,
   readHelloRecord,
   readProcessRecord,
   readSideRecord,
@@ -15,9 +16,11 @@ import {
 } from '../records.gen.ts';
 import { createClock, monotonicNs } from './clock.ts';
 import { createFingerprinter } from './header-fields.ts';
+import { createHostWatch, type HostWatch } from './host-watch.ts';
 import { createMessages } from './http1/messages.ts';
 import { createStreams } from './http2/streams.ts';
 import { type KernelRecord, RECEIVER_KIND } from './kernel-record.ts';
+import { createMutedConnections } from './muted.ts';
 import { podOf } from './pod.ts';
 import { preflight } from './preflight.ts';
 import { type AttachedProbes, type Counters, loadProbes, openProbes, type Probes } from './probes.ts';
@@ -31,10 +34,10 @@ import {
   factsOf,
   isHidden,
   listeningPorts,
-  matches,
 } from './processes.ts';
 import { createQuietExchanges } from './quiet.ts';
-import { requireTarget, withRealPath } from './targets.ts';
+import { createTargetList } from './target-list.ts';
+import { requireTarget } from './targets.ts';
 import { createHellos } from './tls/hellos.ts';
 import { createTurns, type Turns } from './turns.ts';
 
@@ -53,6 +56,8 @@ export type Losses = Counters & {
   readonly undrained: number;
   /** Processes whose turns would be needed and could not be counted. */
   readonly turnsRefused: number;
+  /** Changes of the host's network that were not told. */
+  readonly networkEventsLost: number;
 };
 
 export interface ProcessName {
@@ -67,6 +72,8 @@ export interface WatchedProcess extends ProcessName {
 export interface EbpfReceiver {
   /** Loads the probes, finds the targets, begins to drain. @throws HopspanError for what the machine lacks. */
   start(): void;
+  /** Puts other targets and another `idle_timeout` in force; connections of processes that stay targets are as before. */
+  configure(changed: Pick<EbpfReceiverConfig, 'targets' | 'idleTimeoutMs'>): void;
   /** Hands on what is complete, for at most `timeoutMs`, and detaches. May be called twice. */
   stop(timeoutMs: number): Promise<void>;
   watched(): readonly WatchedProcess[];
@@ -76,22 +83,25 @@ export interface EbpfReceiver {
   readonly hooks: string;
   /** False after a start where no cgroup v2 hierarchy let the accept hook in. */
   readonly acceptHook: boolean;
+  /** Host events that cannot be had here, and why, for people; of those that are wanted. */
+  readonly missingEvents: readonly string[];
   counters(): Losses;
 }
 
 /**
- * Kernel records of the configured targets, in the order in which the kernel made them, to `emit`. While `busy`
+ * Kernel records of the configured targets, in the order in which the kernel made them, to `output`. While `busy`
  * says so, records stay in the ring. Probes that are attached already are taken as they are.
  */
 export function createEbpfReceiver(
   config: EbpfReceiverConfig,
-  emit: (record: KernelRecord) => void,
+  output: (record: KernelRecord) => void,
   busy: () => boolean = () => false,
   attached?: AttachedProbes,
 ): EbpfReceiver {
   const clock = createClock();
   const quiet = createQuietExchanges();
-  const targets = config.targets.map(withRealPath);
+  const targets = createTargetList();
+  const muted = createMutedConnections();
   const heads = {
     fingerprinter: config.headerDiff ? createFingerprinter() : undefined,
     queryStrings: config.queryStrings,
@@ -100,22 +110,30 @@ export function createEbpfReceiver(
   const hellos = createHellos();
   /* Twice: of those that have ended the last record may still be in the ring. */
   const streams = createStreams(2 * config.maxConnections, heads);
-  const watched = new Map<number, WatchedProcess>();
-  const unreadable: ProcessName[] = [];
+  const watched = new Map<number, WatchedProcess & { readonly target: number }>();
+  let unreadable: ProcessName[] = [];
+  let { idleTimeoutMs, targets: current } = config;
   let probes: Probes | undefined;
   let turns: Turns | undefined;
+  let host: HostWatch | undefined;
+  let missingEvents: readonly string[] = [];
   let timer: NodeJS.Timeout | undefined;
   let lastScanNs = 0;
   let lastCounters: Losses | undefined;
   let acceptHook = false;
 
+  function emit(record: KernelRecord): void {
+    if (!muted.has(record)) output(record);
+  }
+
   function watch(pid: number, targetIndex: number, executable: Executable): void {
-    const target = targets[targetIndex];
+    const target = targets.at(targetIndex);
     if (!target || !probes) return;
+    muted.unmute(pid);
     for (const port of listeningPorts(pid)) probes.addListenPort(port);
     probes.addProxyName(executable.name);
     const serviceName = target.serviceName ?? executable.name;
-    watched.set(pid, { pid, executable, serviceName });
+    watched.set(pid, { pid, executable, serviceName, target: targetIndex });
     emit({
       kind: RECEIVER_KIND.PROXY,
       tgid: pid,
@@ -127,18 +145,35 @@ export function createEbpfReceiver(
     });
   }
 
-  /** Those that run already; until there is no new one, for a worker may be born while we look. */
+  function dismiss(pid: number, loaded: Probes): void {
+    loaded.removeProcess(pid);
+    watched.delete(pid);
+    turns?.onExit(pid);
+    const { memory, places } = loaded.connections();
+    muted.mute(pid, memory, places, monotonicNs());
+  }
+
+  /** Those that are watched, by the targets that are in force now. */
+  function reassign(loaded: Probes): void {
+    for (const { pid, target, executable } of [...watched.values()]) {
+      const facts = factsOf(pid);
+      const index = (facts && targets.find(facts)) ?? (targets.isInForce(target) ? target : undefined);
+      if (index === undefined) dismiss(pid, loaded);
+      else if (index !== target && loaded.addProcess(pid, index)) watch(pid, index, executable);
+    }
+  }
+
+  /** Those that run already and are not watched; until there is no new one, for a worker may be born while we look. */
   function findProcesses(loaded: Probes): void {
     const looked = new Set([process.pid]);
     for (let found = true; found; ) {
       found = false;
       for (const pid of allPids()) {
-        if (looked.has(pid)) continue;
+        if (looked.has(pid) || watched.has(pid)) continue;
         looked.add(pid);
         const facts = factsOf(pid);
-        if (!facts) continue;
-        const index = targets.findIndex((target) => matches(target, facts));
-        if (index < 0) continue;
+        const index = facts && targets.find(facts);
+        if (!facts || index === undefined) continue;
         if (!canListFiles(pid)) {
           unreadable.push({ pid, executable: facts.executable });
           continue;
@@ -155,9 +190,10 @@ export function createEbpfReceiver(
   function onProcess(record: ProcessRecord): void {
     if (record.event === PROCESS_EVENT.EXIT) {
       watched.delete(record.tgid);
+      muted.unmute(record.tgid);
       turns?.onExit(record.tgid);
     } else {
-      const target = targets[record.target];
+      const target = targets.at(record.target);
       const executable = executableOf(record.tgid) ?? otherwiseKnown(record);
       const isOther = target?.by === 'path' && executable?.path !== target.path;
       if (isOther && record.event === PROCESS_EVENT.EXEC) {
@@ -165,13 +201,15 @@ export function createEbpfReceiver(
         return;
       }
       if (executable) watch(record.tgid, record.target, executable);
+      /* It came before the kernel was told of other targets. */
+      if (probes && !targets.isInForce(record.target)) reassign(probes);
     }
     emit(record);
   }
 
   /** Of a process that may not be looked at, or ended before its record was read: its parent's, or what is known. */
   function otherwiseKnown(record: ProcessRecord): Executable | undefined {
-    const target = targets[record.target];
+    const target = targets.at(record.target);
     if (record.event === PROCESS_EVENT.EXEC) {
       const isGone = !isHidden(record.tgid);
       return { name: record.name, path: target?.by === 'path' && isGone ? target.path : '' };
@@ -191,6 +229,7 @@ export function createEbpfReceiver(
   function drain(loaded: Probes, limit: number): number {
     const { memory } = loaded.ring;
     return loaded.ring.drain((offset) => {
+      if (host?.changed()) lookAtHost();
       switch (memory.u32[offset >> 2]) {
         case KIND.SIDE:
           return onSide(readSideRecord(memory, offset));
@@ -210,6 +249,8 @@ export function createEbpfReceiver(
           for (const message of streams.push(memory, offset)) emit(message);
           return;
         }
+        case KIND.FREEZE:
+          return emit(readFreezeRecord(memory, offset));
         case KIND.PROCESS:
           return onProcess(readProcessRecord(memory, offset));
       }
@@ -222,8 +263,17 @@ export function createEbpfReceiver(
     for (const record of quiet.scan(memory, places, beforeNs, unpairedBeforeNs)) emit(record);
   }
 
+  function ownCounts(): Omit<Losses, keyof Counters | 'undrained'> {
+    return { turnsRefused: turns?.refused() ?? 0, networkEventsLost: host?.lost() ?? 0 };
+  }
+
+  function lookAtHost(): void {
+    for (const record of host?.look() ?? []) emit(record);
+  }
+
   function tick(): void {
     if (!probes) return;
+    lookAtHost();
     if (busy()) {
       timer = setTimeout(tick, PAUSE_MS);
       return;
@@ -233,7 +283,7 @@ export function createEbpfReceiver(
     /* Not while records wait: the kernel's record of an earlier exchange may be among them. */
     if (count < DRAIN_LIMIT && now - lastScanNs >= SCAN_INTERVAL_NS) {
       lastScanNs = now;
-      scan(probes, now - config.idleTimeoutMs * NS_PER_MS);
+      scan(probes, now - idleTimeoutMs * NS_PER_MS);
     }
     emit(clock());
     timer = setTimeout(tick, count === DRAIN_LIMIT ? 0 : DRAIN_INTERVAL_MS);
@@ -246,12 +296,17 @@ export function createEbpfReceiver(
     get acceptHook() {
       return acceptHook;
     },
+    get missingEvents() {
+      return missingEvents;
+    },
     start() {
       if (!attached) preflight();
-      for (const target of targets) requireTarget(target);
+      for (const target of config.targets) requireTarget(target);
       probes = attached ? openProbes(attached) : loadProbes(config);
       if (config.turns === 'auto') turns = createTurns(probes);
       acceptHook = probes.acceptHook;
+      if (config.hostEvents) host = createHostWatch(probes.networkTimes);
+      missingEvents = missingOf(probes, host);
       emit({
         kind: RECEIVER_KIND.HOST,
         hostName: hostname(),
@@ -259,16 +314,19 @@ export function createEbpfReceiver(
         seed: randomBytes(16).toString('hex'),
       });
       emit(clock());
-      for (const [index, target] of targets.entries()) {
-        if (target.by === 'executable') probes.addName(target.executable, index);
-        else if (target.by === 'path') probes.addName(basename(target.path), index);
-        else if (target.by === 'listen_port') {
-          probes.addPort(target.listenPort, index);
-          probes.addListenPort(target.listenPort);
-        }
-      }
+      lookAtHost();
+      targets.set(config.targets, probes);
       findProcesses(probes);
       timer = setTimeout(tick, DRAIN_INTERVAL_MS);
+    },
+    configure(changed) {
+      ({ idleTimeoutMs } = changed);
+      if (!probes || isDeepStrictEqual(changed.targets, current)) return;
+      current = changed.targets;
+      targets.set(current, probes);
+      reassign(probes);
+      unreadable = [];
+      findProcesses(probes);
     },
     async stop(timeoutMs) {
       clearTimeout(timer);
@@ -276,6 +334,7 @@ export function createEbpfReceiver(
       const loaded = probes;
       probes = undefined;
       loaded.detach();
+      lookAtHost();
       const deadline = monotonicNs() + timeoutMs * NS_PER_MS;
       while (monotonicNs() < deadline && (busy() || drain(loaded, DRAIN_LIMIT) > 0)) {
         if (!busy()) emit(clock()); // a clock lets go of what waits
@@ -290,18 +349,28 @@ export function createEbpfReceiver(
       lastCounters = {
         ...loaded.counters(),
         undrained: loaded.ring.drain(() => {}, Number.POSITIVE_INFINITY),
-        turnsRefused: turns?.refused() ?? 0,
+        ...ownCounts(),
       };
+      host?.close();
+      host = undefined;
       loaded.close();
     },
     watched: () => [...watched.values()],
     unreadable: () => unreadable,
     counters() {
-      if (probes) lastCounters = { ...probes.counters(), undrained: 0, turnsRefused: turns?.refused() ?? 0 };
+      if (probes) lastCounters = { ...probes.counters(), undrained: 0, ...ownCounts() };
       if (!lastCounters) throw new Error('counters() before start()');
       return lastCounters;
     },
   };
+}
+
+function missingOf(probes: Probes, host: HostWatch | undefined): string[] {
+  if (!host) return [];
+  return [
+    ...(probes.freezeHooks ? [] : ['processes frozen, for this kernel lacks the tracepoints']),
+    ...(host.networkRefused ? [`the network, for rtnetlink is refused (${host.networkRefused})`] : []),
+  ];
 }
 
 function readFirstLine(path: string): string {

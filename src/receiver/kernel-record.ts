@@ -1,4 +1,4 @@
-import type { KIND, MessageRecord, ProcessRecord, SideRecord } from '../records.gen.ts';
+import type { FreezeRecord, KIND, MessageRecord, ProcessRecord, SideRecord } from '../records.gen.ts';
 import type { Head } from './http1/head.ts';
 import type { Hello } from './tls/hello.ts';
 
@@ -9,6 +9,7 @@ export const RECEIVER_KIND = {
   CLOCK: 102,
   HTTP_MESSAGE: 103,
   TLS_HELLO: 104,
+  NETWORK: 105,
 } as const;
 
 /** The first record of every stream. */
@@ -72,6 +73,47 @@ export interface TlsHelloRecord extends Hello {
   readonly flags: number;
 }
 
+/** What a network record tells. */
+export const NETWORK_CHANGE = {
+  /** No change: the address was there when hopspan began to look. */
+  ADDRESS_KNOWN: 1,
+  ADDRESS_ADDED: 2,
+  ADDRESS_REMOVED: 3,
+  ROUTE_ADDED: 4,
+  ROUTE_REPLACED: 5,
+  ROUTE_REMOVED: 6,
+  CARRIER_LOST: 7,
+  CARRIER_BACK: 8,
+  /** Switched off by the administrator. */
+  LINK_DOWN: 9,
+  LINK_UP: 10,
+  LINK_REMOVED: 11,
+  MTU: 12,
+} as const;
+
+/** A change of the host's network, or an address that it has; see rtnetlink(7). */
+export interface NetworkRecord {
+  readonly kind: typeof RECEIVER_KIND.NETWORK;
+  /** NETWORK_CHANGE */
+  readonly change: number;
+  /** When it was not yet to be seen: it happened between this and timeNs. */
+  readonly afterNs: number;
+  /** When it was seen. */
+  readonly timeNs: number;
+  /** 0 for a route without an interface, or with several. */
+  readonly interfaceIndex: number;
+  readonly interfaceName: string;
+  readonly loopback: boolean;
+  /** The address, or a route's destination: 4 or 16 bytes, else none. */
+  readonly address: Uint8Array;
+  readonly prefixLength: number;
+  /** 4 or 16 bytes, or none. */
+  readonly gateway: Uint8Array;
+  /** Of the interface, in bytes; 0 where it did not change. */
+  readonly mtu: number;
+  readonly mtuBefore: number;
+}
+
 export type KernelRecord =
   | SideRecord
   | ProcessRecord
@@ -79,6 +121,8 @@ export type KernelRecord =
   | ProxyRecord
   | ClockRecord
   | HttpMessageRecord
-  | TlsHelloRecord;
+  | TlsHelloRecord
+  | FreezeRecord
+  | NetworkRecord;
 
-export type { KIND, ProcessRecord, SideRecord };
+export type { FreezeRecord, KIND, ProcessRecord, SideRecord };

@@ -26,6 +26,8 @@ const TRACEPOINT_PROGRAMS = [
   'on_send',
   'on_destroy',
 ] as const;
+/** Those that tell when a process was frozen: nothing else needs them. */
+const FREEZE_PROGRAMS = ['on_signal_deliver', 'on_signal_generate', 'on_cgroup_frozen'] as const;
 const CGROUP_PROGRAMS = ['on_accept4', 'on_accept6'] as const;
 const TURN_PROGRAM = 'on_turn';
 /** Maps that are read or written here. */
@@ -47,10 +49,22 @@ export interface ProbeOptions {
   readonly ringBufferBytes: number;
   /** Bytes of a message's head that are looked at; 0 for none. */
   readonly maxHeadBytes: number;
+  /** Whether to tell when a process was frozen; not, where this is not given. */
+  readonly hostEvents?: boolean;
 }
 
 /** What the probes counted that should not happen; see struct hs_counters. */
 export type Counters = Readonly<Record<Exclude<keyof typeof COUNTERS, 'size'>, number>>;
+
+/** When the kernel put a datagram into the receiver's rtnetlink socket. */
+export interface NetworkTimes {
+  /** Counts from now on what comes into the socket of that cookie. */
+  begin(cookie: bigint): void;
+  /** Datagrams so far. */
+  told(): number;
+  /** CLOCK_MONOTONIC in nanoseconds of the datagram of that number, from 0; 0 where it is not known any more. */
+  timeNs(number: number): number;
+}
 
 export interface ConnectionTable {
   readonly memory: RingMemory;
@@ -65,11 +79,16 @@ export interface Probes {
   connections(): ConnectionTable;
   /** False when no cgroup v2 hierarchy let the accept hook in: accept waits are then part of read waits. */
   readonly acceptHook: boolean;
+  /** False when this kernel does not let the probes in that tell of freezes. */
+  readonly freezeHooks: boolean;
+  readonly networkTimes: NetworkTimes;
   counters(): Counters;
   addProcess(tgid: number, target: number): boolean;
   removeProcess(tgid: number): void;
   addName(name: string, target: number): void;
+  removeName(name: string): void;
   addPort(port: number, target: number): void;
+  removePort(port: number): void;
   /** The basename of an executable that a watched process runs. */
   addProxyName(name: string): void;
   addListenPort(port: number): void;
@@ -108,9 +127,19 @@ export function descriptorsOf({ maps, links, turns }: AttachedProbes): number[] 
  * Loads and attaches the probes.
  * @throws HopspanError LIBBPF_MISSING or BPF_LOAD_FAILED; nothing stays attached then.
  */
-export function attachProbes(
-  { maxConnections, ringBufferBytes, maxHeadBytes }: ProbeOptions,
-  kind: UprobeKind = uprobeKind(),
+export function attachProbes(options: ProbeOptions, kind: UprobeKind = uprobeKind()): AttachedProbes {
+  if (!options.hostEvents) return attach(options, kind);
+  try {
+    return attach(options, kind);
+  } catch (error) {
+    if (!(error instanceof HopspanError)) throw error;
+    return attach({ ...options, hostEvents: false }, kind);
+  }
+}
+
+function attach(
+  { maxConnections, ringBufferBytes, maxHeadBytes, hostEvents = false }: ProbeOptions,
+  kind: UprobeKind,
 ): AttachedProbes {
   const object = new BpfObject(readFileSync(objectPath()));
   try {
@@ -124,12 +153,14 @@ export function attachProbes(
     if (kind === 'multi') object.setAttachType(TURN_PROGRAM, UPROBE_MULTI);
     const cgroup = mayHookAccept() ? openCgroup() : -1;
     if (cgroup < 0) for (const program of CGROUP_PROGRAMS) object.skipProgram(program);
+    if (!hostEvents) for (const program of FREEZE_PROGRAMS) object.skipProgram(program);
     object.load();
     for (const program of TRACEPOINT_PROGRAMS) object.attach(program);
+    if (hostEvents) for (const program of FREEZE_PROGRAMS) object.attach(program);
     const acceptHook = cgroup >= 0 && attachAccept(object, cgroup);
     const maps = Object.fromEntries(MAPS.map((name) => [name, object.takeMap(name)]));
     return {
-      options: { maxConnections, ringBufferBytes, maxHeadBytes },
+      options: { maxConnections, ringBufferBytes, maxHeadBytes, hostEvents },
       maps: maps as AttachedProbes['maps'],
       links: object.takeLinks(),
       turns: { fd: object.takeProgram(TURN_PROGRAM), kind },
@@ -179,11 +210,15 @@ export function openProbes(attached: AttachedProbes): Probes {
       connections: () =>
         table.upTo(Math.min(Atomics.load(shared32, SHARED.placesUsed >> 2), options.maxConnections)),
       acceptHook: attached.acceptHook,
+      freezeHooks: options.hostEvents === true,
+      networkTimes: networkTimesIn(shared64, shared32),
       counters: () => readCounters(shared64),
       addProcess: (tgid, target) => updateMap(maps.targets, u32(tgid), u32(target)),
       removeProcess: (tgid) => void removeFromMap(maps.targets, u32(tgid)),
       addName: (name, target) => void updateMap(maps.target_names, nameKey(name), u32(target)),
+      removeName: (name) => void removeFromMap(maps.target_names, nameKey(name)),
       addPort: (port, target) => void updateMap(maps.target_ports, u16(port), u32(target)),
+      removePort: (port) => void removeFromMap(maps.target_ports, u16(port)),
       addProxyName: (name) => void updateMap(maps.proxy_names, nameKey(name), u32(1)),
       addListenPort: (port) => {
         const index = (SHARED.listenPorts >> 3) + (port >> 6);
@@ -261,6 +296,19 @@ function openTable(fd: number, maxPlaces: number): { upTo(places: number): Conne
       return { memory, places };
     },
     unmap: () => mapping?.unmap(),
+  };
+}
+
+/** `told` is asked for with every record of the ring: in 32 bits, which makes no object. */
+function networkTimesIn(shared64: BigUint64Array, shared32: Uint32Array): NetworkTimes {
+  const at = (offset: number): number => Number(Atomics.load(shared64, offset >> 3));
+  const told = (): number => Atomics.load(shared32, SHARED.networkTold >> 2);
+  const kept = (SHARED.size - SHARED.networkTimes) >> 3;
+  return {
+    begin: (cookie) => void Atomics.store(shared64, SHARED.networkCookie >> 3, cookie),
+    told,
+    timeNs: (number) =>
+      number < told() && told() - number <= kept ? at(SHARED.networkTimes + 8 * (number % kept)) : 0,
   };
 }
 

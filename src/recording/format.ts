@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { crc32 } from 'node:zlib';
 import protobuf from 'protobufjs';
-import { type KernelRecord, RECEIVER_KIND } from '../receiver/kernel-record.ts';
+import { type KernelRecord, type NetworkRecord, RECEIVER_KIND } from '../receiver/kernel-record.ts';
 import { KIND, type SideRecord } from '../records.gen.ts';
 import { VERSION } from '../version.ts';
 
@@ -42,6 +42,8 @@ const KINDS = {
   side: KIND.SIDE,
   httpMessage: RECEIVER_KIND.HTTP_MESSAGE,
   tlsHello: RECEIVER_KIND.TLS_HELLO,
+  freeze: KIND.FREEZE,
+  network: RECEIVER_KIND.NETWORK,
 } as const;
 type KindName = keyof typeof KINDS;
 const KIND_NAMES = new Map<number, KindName>(
@@ -116,9 +118,28 @@ export function decodeMessage(bytes: Buffer): RecordingMessage {
     const fields = message[name];
     if (!fields) continue;
     const record = { kind, ...fields } as KernelRecord;
-    return { record: record.kind === KIND.SIDE ? withFullAddresses(record) : record };
+    return { record: withOwnBytes(record) };
   }
   throw new Error('unknown kind');
+}
+
+function withOwnBytes(record: KernelRecord): KernelRecord {
+  switch (record.kind) {
+    case KIND.SIDE:
+      return withFullAddresses(record);
+    case RECEIVER_KIND.NETWORK:
+      return withPlainAddresses(record);
+    default:
+      return record;
+  }
+}
+
+function withPlainAddresses(record: NetworkRecord): NetworkRecord {
+  const [address, gateway] = [Uint8Array.from(record.address), Uint8Array.from(record.gateway)];
+  const isAddress = ({ length }: Uint8Array): boolean => length === 0 || length === 4 || length === 16;
+  if (!isAddress(address) || !isAddress(gateway) || record.prefixLength > 8 * address.length)
+    throw new Error('no address');
+  return { ...record, address, gateway };
 }
 
 function withShortAddresses(record: SideRecord): SideRecord {

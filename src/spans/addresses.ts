@@ -47,6 +47,10 @@ export function formatIpv6(bytes: Uint8Array): string {
   return `${text(groups.slice(0, bestStart))}::${text(groups.slice(bestStart + bestLength))}`;
 }
 
+/** Of 4 or 16 bytes. */
+export const formatAddress = (bytes: Uint8Array): string =>
+  bytes.length === 4 ? formatIpv4(bytes, 0) : formatIpv6(bytes);
+
 function format(record: SideRecord, bytes: Uint8Array): string {
   if (record.family !== AF_INET6) return formatIpv4(bytes, 0);
   return isMapped(bytes) ? formatIpv4(bytes, 12) : formatIpv6(bytes);

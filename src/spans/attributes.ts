@@ -1,5 +1,5 @@
 /** Where an attribute stands. */
-export type AttributeSpan = 'hop' | 'upstream' | 'resource' | 'phase' | 'application';
+export type AttributeSpan = 'hop' | 'upstream' | 'resource' | 'phase' | 'application' | 'event';
 
 export interface AttributeMeaning {
   readonly on: readonly AttributeSpan[];
@@ -331,6 +331,48 @@ export const ATTRIBUTES = {
     meaning:
       'gRPC: seconds from the first byte of the request until the first message of the answer was there as a whole: written downstream on the hop, read on the upstream span.',
   },
+  'hopspan.host.freeze.by': {
+    on: ['event'],
+    type: 'string',
+    meaning:
+      '`signal` (SIGSTOP and its kin), `cgroup` (the freezer of cgroup v2: `docker pause`, a live migration) or `suspend` (the whole host).',
+  },
+  'hopspan.host.duration': {
+    on: ['event'],
+    type: 'double',
+    meaning:
+      'Seconds that the freeze took, or the interface was down: all of it, before and after the span too. Absent while it lasts.',
+  },
+  'hopspan.host.signal': {
+    on: ['event'],
+    type: 'string',
+    meaning: 'The signal that stopped or killed the process: `SIGSTOP`.',
+  },
+  'hopspan.host.out_of_memory': {
+    on: ['event'],
+    type: 'boolean',
+    meaning: 'True where the kernel killed the process for want of memory.',
+  },
+  'network.interface.name': { on: ['event'], type: 'string', meaning: 'The interface: `eth0`.' },
+  'hopspan.host.link.by': {
+    on: ['event'],
+    type: 'string',
+    meaning:
+      '`carrier` (the cable, the other end), `administrator` (`ip link set eth0 down`), or `removal` of the interface.',
+  },
+  'hopspan.host.mtu': { on: ['event'], type: 'int', meaning: 'The MTU from then on, in bytes.' },
+  'hopspan.host.mtu.before': { on: ['event'], type: 'int', meaning: 'The MTU until then.' },
+  'hopspan.host.address': {
+    on: ['event'],
+    type: 'string',
+    meaning: 'The address and the length of its prefix: `10.0.0.5/24`.',
+  },
+  'hopspan.host.route': {
+    on: ['event'],
+    type: 'string',
+    meaning: 'The destination: `10.0.0.0/8`, or `default`.',
+  },
+  'hopspan.host.gateway': { on: ['event'], type: 'string', meaning: 'The next hop, where there is one.' },
   'service.name': { on: ['resource'], type: 'string', meaning: "Configured, else the executable's name." },
   'service.instance.id': { on: ['resource'], type: 'string', meaning: 'One per watched process.' },
   'process.pid': { on: ['resource'], type: 'int', meaning: 'Process id, as hopspan sees it.' },
@@ -363,3 +405,34 @@ export const ATTRIBUTES = {
 } as const satisfies Record<string, AttributeMeaning>;
 
 export type AttributeName = keyof typeof ATTRIBUTES;
+
+export interface EventMeaning {
+  readonly meaning: string;
+  /** The spans that have it. */
+  readonly on: 'hop' | 'both';
+}
+
+/** Every event that hopspan puts on spans; see HostEvents. docs/spans.md is generated from this table, too. */
+export const EVENTS = {
+  'hopspan.host.process_frozen': {
+    on: 'hop',
+    meaning: "The proxy's process was stopped, frozen with its cgroup, or suspended with the host.",
+  },
+  'hopspan.host.process_killed': { on: 'hop', meaning: "A signal ended the proxy's process." },
+  'hopspan.host.link_down': {
+    on: 'both',
+    meaning: 'The interface of the connection lost its carrier, was switched off or removed.',
+  },
+  'hopspan.host.link_up': { on: 'both', meaning: 'It can be used again.' },
+  'hopspan.host.mtu_changed': { on: 'both', meaning: 'Its MTU is another one.' },
+  'hopspan.host.address_added': {
+    on: 'both',
+    meaning: "One of the connection's addresses was added to an interface of the host.",
+  },
+  'hopspan.host.address_removed': { on: 'both', meaning: 'It was removed from there.' },
+  'hopspan.host.route_added': { on: 'both', meaning: 'A route to the other end was added.' },
+  'hopspan.host.route_replaced': { on: 'both', meaning: 'It was changed.' },
+  'hopspan.host.route_removed': { on: 'both', meaning: 'It was removed.' },
+} as const satisfies Record<string, EventMeaning>;
+
+export type EventName = keyof typeof EVENTS;

@@ -1,10 +1,12 @@
 import { type SpanContext, TraceFlags } from '@opentelemetry/api';
-import { type Hop, keyOf } from '../correlate/hop.ts';
+import { type Hop, keyOf, tgidOf } from '../correlate/hop.ts';
+import type { HostEvents } from '../correlate/host-events.ts';
 import { endNs, isPooled, type Side } from '../correlate/side.ts';
-import type { ClockRecord, HostRecord, ProxyRecord } from '../receiver/kernel-record.ts';
+import type { HostRecord, ProxyRecord } from '../receiver/kernel-record.ts';
 import type { ReadContext } from './context.ts';
 import { type Bag, hopAttributes, MIRRORED, resendCount, upstreamAttributes } from './hop-attributes.ts';
-import type { Attributes, HopResource, HopSpan, HopSpanLink, HrTime, SpanKind } from './hop-span.ts';
+import type { Attributes, HopResource, HopSpan, HopSpanEvent, HopSpanLink, SpanKind } from './hop-span.ts';
+import { hostEventsOf } from './host-events.ts';
 import { httpName } from './http.ts';
 import { createIds, type Ids, SPAN_PART } from './ids.ts';
 import { attemptOutcome, errorText, OUTCOMES, type Outcome, outcomeOf, upstreamOutcome } from './outcome.ts';
@@ -19,8 +21,8 @@ import {
   timesOf,
 } from './phases.ts';
 import { resourceOf } from './resource.ts';
+import { wallTime } from './wall-time.ts';
 
-const NS_PER_S = 1e9;
 const SAMPLED = TraceFlags.SAMPLED;
 /** Shared by all spans that have no events or links. */
 const NONE: readonly never[] = [];
@@ -36,6 +38,8 @@ export interface SpanOptions {
   readonly unsampled?: 'drop' | 'keep';
   /** Whose child a request is, by its headers; nobody's where this is not given. */
   readonly readContext?: ReadContext;
+  /** What happened to the host, for the spans that it overlaps. */
+  readonly hostEvents?: HostEvents;
 }
 
 /** Hops to spans. Pure: the same hops give the same spans with the same ids. */
@@ -87,6 +91,7 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
     attributes: Bag,
     error?: string,
     more: readonly HopSpanLink[] = NONE,
+    events: readonly HopSpanEvent[] = NONE,
   ): void => {
     spans.push({
       traceId,
@@ -99,7 +104,7 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
       start: wallTime(interval.startNs, hop.clock),
       end: wallTime(interval.endNs, hop.clock),
       attributes: attributes as Attributes,
-      events: NONE,
+      events,
       links: spans.length > 0 ? more : [...links, ...more],
       error,
       resource,
@@ -109,12 +114,15 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
   /** A status code that is an error needs no description (semantic conventions, HTTP spans). */
   const errorOf = (bag: Bag, of: Outcome = outcome): string | undefined =>
     errorText(hop, of) ?? (bag['error.type'] ? '' : undefined);
+  const eventsOf = (side: Side, interval: Interval, isTop = false): readonly HopSpanEvent[] =>
+    hostEventsOf(options.hostEvents, hop.clock, interval, isTop ? tgidOf(hop) : undefined, side);
   const hopId = ids.spanId(hop.key, own + SPAN_PART.HOP);
   const parentId = caller?.spanId ?? (hop.parent && ids.spanId(hop.parent, SPAN_PART.UPSTREAM));
 
   if (d) {
     const bag = hopAttributes(hop, d, times, outcome);
-    add(hopId, parentId, downstreamName(hop, d), 'SERVER', times.hop, bag, errorOf(bag));
+    const events = eventsOf(d, times.hop, true);
+    add(hopId, parentId, downstreamName(hop, d), 'SERVER', times.hop, bag, errorOf(bag), NONE, events);
   }
   for (const [index, attempt] of hop.attempts.entries()) addAttempt(attempt, index);
   for (const [index, side] of (hop.tries ?? []).entries()) addFurther(side, resendCount(index));
@@ -124,7 +132,9 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
     upstreamId = ids.spanId(keyOf(u), own + SPAN_PART.UPSTREAM);
     const bag = { ...upstreamAttributes(hop, u, outcome), ...resendCount(hop.tries?.length ?? 0) };
     const above = d ? hopId : parentId;
-    add(upstreamId, above, upstreamName(hop, u), 'CLIENT', times.upstream, bag, errorOf(bag), linksOf(u));
+    const events = eventsOf(u, times.upstream, !d);
+    const name = upstreamName(hop, u);
+    add(upstreamId, above, name, 'CLIENT', times.upstream, bag, errorOf(bag), linksOf(u), events);
   }
   for (const phase of times.phases) addPhase(phase);
   return spans;
@@ -143,7 +153,9 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
     const bag = { ...upstreamAttributes(hop, side, became), ...more };
     const id = ids.spanId(keyOf(side), SPAN_PART.UPSTREAM);
     const within = furtherInterval(side, times.hop);
-    add(id, hopId, upstreamName(hop, side), 'CLIENT', within, bag, errorOf(bag, became), linksOf(side));
+    const events = eventsOf(side, within);
+    const name = upstreamName(hop, side);
+    add(id, hopId, name, 'CLIENT', within, bag, errorOf(bag, became), linksOf(side), events);
   }
 
   function addAttempt(attempt: Side, index: number): void {
@@ -159,6 +171,8 @@ function spansOf(hop: Hop, ids: Ids, resource: HopResource, options: SpanOptions
       interval,
       upstreamAttributes(hop, attempt, failed),
       OUTCOMES[failed] ?? `attempt ${index + 1} failed`,
+      NONE,
+      eventsOf(attempt, interval),
     );
     const connect = clamp(
       { startNs: attempt.synNs, endNs: attempt.establishedNs || endNs(attempt) },
@@ -223,11 +237,4 @@ function upstreamName(hop: Hop, u: Side): string {
   return hop.kind === 'connection' && !hop.downstream
     ? `tcp connection :${u.remotePort}`
     : `tcp upstream :${u.remotePort}`;
-}
-
-/** Monotonic nanoseconds as wall-clock time, by the latest reading of both clocks. */
-export function wallTime(ns: number, clock: ClockRecord): HrTime {
-  const total = clock.wallNanos + (ns - clock.monotonicNs);
-  const carry = Math.floor(total / NS_PER_S);
-  return [clock.wallSeconds + carry, Math.round(total - carry * NS_PER_S)];
 }

@@ -16,3 +16,8 @@ export function escapeControl(text: string): string {
       : `\\u${code.toString(16).padStart(4, '0')}`;
   });
 }
+
+/** The same for a line of JSON, whose own escapes are there already. */
+export function escapeControlInJson(json: string): string {
+  return json.replace(UNSAFE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}

@@ -170,6 +170,24 @@ export const METRICS = {
     by: ['exporter'],
     meaning: 'How long one request to a backend took, whatever became of it.',
   },
+  'hopspan.config.reloads': {
+    kind: 'counter',
+    unit: '{reload}',
+    by: ['result'],
+    meaning: 'How often the configuration was read anew while hopspan ran: `success` or `failure`.',
+  },
+  'hopspan.config.last_reload_successful': {
+    kind: 'gauge',
+    unit: '{success}',
+    by: [],
+    meaning: '1, or 0 while a configuration that cannot be used was the last one that was read.',
+  },
+  'hopspan.config.last_reload_success_timestamp': {
+    kind: 'gauge',
+    unit: 's',
+    by: [],
+    meaning: 'When the configuration in force was read, in seconds since the epoch.',
+  },
   'process.cpu.time': {
     kind: 'counter',
     unit: 's',

@@ -17,6 +17,7 @@ import type { MetricFamily } from './metric-family.ts';
 import { createMetricProducer, type MetricsSdk } from './metric-producer.ts';
 import { createOtlpMetricExporter } from './otlp-metrics.ts';
 import { createPrometheusReader } from './prometheus.ts';
+import type { ReloadStats } from './reloads.ts';
 
 const US_PER_S = 1e6;
 /** The specification's default. */
@@ -34,6 +35,7 @@ export interface MetricSources extends BalanceSources {
   received(): readonly { readonly name: string; readonly stats: Readonly<IntakeStats> }[];
   processed(): readonly ProcessorStats[];
   exported(): readonly ExporterStats[];
+  reloads(): Readonly<ReloadStats>;
 }
 
 export interface MetricOptions {
@@ -80,6 +82,7 @@ export async function startMetrics(
   const meter = metrics.getMeter('hopspan', VERSION);
   measureBalance(meter, sources);
   measurePipeline(meter, sources);
+  measureReloads(meter, sources);
   measureProcess(meter);
   return async () => {
     await sdk.shutdown().catch(() => {}); // nobody at the endpoint: the figures are lost, nothing else
@@ -110,14 +113,10 @@ function measurePipeline(meter: Meter, sources: MetricSources): void {
     .createObservableCounter(...instrument('hopspan.records'))
     .addCallback((result) => result.observe(sources.records()));
   meter.createObservableCounter(...instrument('hopspan.records.lost')).addCallback((result) => {
-    for (const counters of sources.lost()) {
-      for (const [reason, count] of Object.entries(counters)) result.observe(count, { reason });
-    }
+    for (const [reason, count] of total(sources.lost())) result.observe(count, { reason });
   });
   meter.createObservableCounter(...instrument('hopspan.hops')).addCallback((result) => {
-    for (const stats of sources.correlated()) {
-      for (const [kind, count] of Object.entries(stats)) result.observe(count, { kind });
-    }
+    for (const [kind, count] of total(sources.correlated())) result.observe(count, { kind });
   });
   meter.createObservableCounter(...instrument('hopspan.receiver.spans')).addCallback((result) => {
     for (const { name, stats } of sources.received()) {
@@ -143,6 +142,28 @@ function measurePipeline(meter: Meter, sources: MetricSources): void {
     for (const { name, stored } of sources.exported())
       if (stored !== undefined) result.observe(stored, { exporter: name });
   });
+}
+
+function measureReloads(meter: Meter, sources: MetricSources): void {
+  meter.createObservableCounter(...instrument('hopspan.config.reloads')).addCallback((result) => {
+    const { succeeded, failed } = sources.reloads();
+    result.observe(succeeded, { result: 'success' });
+    result.observe(failed, { result: 'failure' });
+  });
+  meter
+    .createObservableGauge(...instrument('hopspan.config.last_reload_successful'))
+    .addCallback((result) => result.observe(sources.reloads().lastSuccessful ? 1 : 0));
+  meter
+    .createObservableGauge(...instrument('hopspan.config.last_reload_success_timestamp'))
+    .addCallback((result) => result.observe(sources.reloads().lastSuccessS));
+}
+
+/** Of all receivers: one series observed twice at a time would have the last one's count. */
+function total(counts: readonly object[]): Map<string, number> {
+  const sums = new Map<string, number>();
+  for (const [name, count] of counts.flatMap((each) => Object.entries(each) as [string, number][]))
+    sums.set(name, (sums.get(name) ?? 0) + count);
+  return sums;
 }
 
 /** What hopspan itself costs (semantic conventions, process metrics). */

@@ -43,7 +43,9 @@ function sources(): MetricSources {
   const sends = createSendMetrics('explicit');
   sends.onSent('otlp', 3);
   const counters = Object.keys(COUNTERS).filter((name) => name !== 'size');
-  const lost = Object.fromEntries([...counters, 'undrained', 'turnsRefused'].map((name) => [name, 1]));
+  const lost = Object.fromEntries(
+    [...counters, 'undrained', 'turnsRefused', 'networkEventsLost'].map((name) => [name, 1]),
+  );
   return {
     balance: { listeners: () => [listener], findings: () => [] },
     onWindow: (record) => record({ listeners: [listener] } as unknown as BalanceWindow),
@@ -54,6 +56,7 @@ function sources(): MetricSources {
     received: () => [{ name: 'otlp', stats: { accepted: 1, refused: 0, rejected: 0 } }],
     processed: () => [{ pipeline: 'traces', name: 'hop_parent', stats: { moved: 1 } }],
     exported: () => [{ name: 'otlp', accepted: 2, exported: 1, dropped: 1, waiting: 1, stored: 1 }],
+    reloads: () => ({ succeeded: 3, failed: 1, lastSuccessful: false, lastSuccessS: 1.7e9 }),
   };
 }
 

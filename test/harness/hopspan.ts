@@ -31,6 +31,13 @@ export interface FileSpan {
   readonly pid: number;
   readonly error: string;
   readonly links: readonly { readonly traceId: string; readonly spanId: string }[];
+  readonly events: readonly FileEvent[];
+}
+
+export interface FileEvent {
+  readonly name: string;
+  readonly timeNs: bigint;
+  readonly attributes: Readonly<Record<string, AttributeValue>>;
 }
 
 /** `hopspan run` in a process of its own, writing to a file. */
@@ -164,6 +171,7 @@ interface RawSpan {
   attributes?: RawAttributes;
   status?: { code?: number; message?: string };
   links?: { traceId: string; spanId: string }[];
+  events?: { name: string; timeUnixNano: string; attributes?: RawAttributes }[];
 }
 interface RawRequest {
   resourceSpans: { resource: { attributes: RawAttributes }; scopeSpans: { spans: RawSpan[] }[] }[];
@@ -211,6 +219,11 @@ function toSpan(raw: RawSpan, service: string, pid: number): FileSpan {
     pid,
     error: raw.status?.code === 2 ? (raw.status.message ?? '') : '',
     links: raw.links ?? [],
+    events: (raw.events ?? []).map(({ name, timeUnixNano, attributes }) => ({
+      name,
+      timeNs: BigInt(timeUnixNano),
+      attributes: bag(attributes),
+    })),
   };
 }
 

@@ -19,7 +19,7 @@ import {
   type SideRecord,
 } from '../../src/records.gen.ts';
 
-function ringOf(bytes: number, fill: (at: number) => number) {
+export function ringOf(bytes: number, fill: (at: number) => number) {
   const buffer = new ArrayBuffer(bytes);
   const u8 = new Uint8Array(buffer);
   for (let at = 0; at < bytes; at++) u8[at] = fill(at);

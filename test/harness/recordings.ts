@@ -69,5 +69,6 @@ export function asFileSpan(span: HopSpan): FileSpan {
     pid: Number(span.resource.attributes['process.pid']),
     error: span.error ?? '',
     links: span.links,
+    events: span.events.map(({ name, time, attributes }) => ({ name, timeNs: ns(time), attributes })),
   };
 }

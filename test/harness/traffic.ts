@@ -53,9 +53,9 @@ export interface Client {
   stop(): Promise<void>;
 }
 
-/** Starts the client in a process of its own, which begins at once. */
-export async function startClient(options: ClientOptions): Promise<Client> {
-  const worker = await startWorker('./client.ts', options);
+/** Starts the client in a process of its own, which begins at once; by `launcher` where one is given. */
+export async function startClient(options: ClientOptions, launcher?: readonly string[]): Promise<Client> {
+  const worker = await startWorker('./client.ts', options, launcher);
   const done = worker.call('log').then(async (log) => {
     await worker.stop();
     return log as ClientLog;

@@ -15,10 +15,15 @@ interface Reply {
   readonly error?: string;
 }
 
-/** Starts `script` with `options` as its one argument. */
-export async function startWorker(script: string, options: object): Promise<Worker> {
+/** Starts `script` with `options` as its one argument; by `launcher`, a program and its arguments, where one is given. */
+export async function startWorker(
+  script: string,
+  options: object,
+  launcher: readonly string[] = [],
+): Promise<Worker> {
   const file = fileURLToPath(new URL(script, import.meta.url));
-  const child = await startChild(process.execPath, [file, JSON.stringify(options)], { ipc: true });
+  const [command = '', ...args] = [...launcher, process.execPath, file, JSON.stringify(options)];
+  const child = await startChild(command, args, { ipc: true });
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   let calls = 0;
   child.process.on('message', (message) => {

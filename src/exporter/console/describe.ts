@@ -1,5 +1,8 @@
-import type { HopSpan } from '../../spans/hop-span.ts';
+import type { HopSpan, HopSpanEvent } from '../../spans/hop-span.ts';
 import { escapeControl } from '../../telemetry/escape.ts';
+import { formatNs } from './text.ts';
+
+const NS_PER_S = 1e9;
 
 function text(span: HopSpan, ...keys: readonly string[]): string {
   for (const key of keys) {
@@ -46,4 +49,33 @@ export function describePairing(span: HopSpan): string {
 
 export function hasFailed(span: HopSpan): boolean {
   return span.error !== undefined;
+}
+
+/** `process frozen` of `hopspan.host.process_frozen`; others by their names. */
+export function describeEventName({ name }: HopSpanEvent): string {
+  const own = /^hopspan\.host\.(\w+)$/.exec(name)?.[1];
+  return own ? own.replaceAll('_', ' ') : escapeControl(name);
+}
+
+/** What its attributes say, as `signal, SIGSTOP, 1.20 s`; of what is not about the host, nothing. */
+export function describeEvent({ name, attributes }: HopSpanEvent): string {
+  if (!name.startsWith('hopspan.host.')) return '';
+  return Object.entries(attributes)
+    .map(([key, value]) => describeValue(key, value))
+    .join(', ');
+}
+
+function describeValue(key: string, value: HopSpanEvent['attributes'][string]): string {
+  switch (key) {
+    case 'hopspan.host.duration':
+      return formatNs(Number(value) * NS_PER_S);
+    case 'hopspan.host.out_of_memory':
+      return 'out of memory';
+    case 'hopspan.host.gateway':
+      return `via ${escapeControl(String(value))}`;
+    case 'hopspan.host.mtu.before':
+      return `was ${value}`;
+    default:
+      return escapeControl(String(value));
+  }
 }

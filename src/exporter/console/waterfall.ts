@@ -1,6 +1,14 @@
 import { elapsedNs, type HopSpan, type HrTime } from '../../spans/hop-span.ts';
 import { escapeControl } from '../../telemetry/escape.ts';
-import { describeAddresses, describeName, describeOutcome, describePairing, hasFailed } from './describe.ts';
+import {
+  describeAddresses,
+  describeEvent,
+  describeEventName,
+  describeName,
+  describeOutcome,
+  describePairing,
+  hasFailed,
+} from './describe.ts';
 import { diffLines } from './diff-lines.ts';
 import { createPaint, fit, formatNs, type Paint, padEnd, padStart, type Style, textWidth } from './text.ts';
 import { buildTrees, groupByTrace, serviceOf, type TreeNode } from './tree.ts';
@@ -88,13 +96,14 @@ function spanRow(node: TreeNode, depth: number, parent: HopSpan | undefined, ext
 
 function eventRows(span: HopSpan, depth: number, extent: Extent): Row[] {
   return span.events.slice(0, MAX_EVENTS).map((event) => ({
-    left: `${indent(depth + 1)}• ${escapeControl(event.name)}`,
+    left: `${indent(depth + 1)}• ${describeEventName(event)}`,
     leftStyle: 'yellow',
     duration: `+${formatNs(Math.max(0, elapsedNs(extent.start, event.time)))}`,
     from: fraction(event.time, extent),
     to: fraction(event.time, extent),
     barStyle: 'yellow',
-    note: '',
+    note: describeEvent(event),
+    noteStyle: 'yellow',
   }));
 }
 

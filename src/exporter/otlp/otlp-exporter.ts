@@ -1,7 +1,7 @@
 import type { PipelineSpan } from '../../spans/foreign-span.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { Counts, MAX_WAITING_BYTES, spanCount } from '../counts.ts';
-import type { Exporter, ExporterStats, OnSent } from '../exporter.ts';
+import type { EncodedSpans, Exporter, ExporterStats, Heir, OnSent } from '../exporter.ts';
 import type { ExporterLog } from '../log.ts';
 import { Trouble } from '../trouble.ts';
 import { Backoff } from './backoff.ts';
@@ -10,6 +10,7 @@ import { type BatchStore, createBatchStore } from './batch-store.ts';
 import { createOtlpClient, type OtlpClient } from './client.ts';
 import { DiskQueue } from './disk-queue.ts';
 import { type OtlpDiskOptions, type OtlpOptions, queuePath } from './options.ts';
+import { createScrubbedLog } from './scrubbed-log.ts';
 import type { SendResult } from './send-result.ts';
 import type { SendingQueue } from './sending-queue.ts';
 import { SpanQueue } from './span-queue.ts';
@@ -56,12 +57,14 @@ class OtlpExporter implements Exporter {
   #partialIsDue = false;
   #phase: 'open' | 'draining' | 'closed' = 'open';
   #onDrained: (() => void) | undefined;
+  /** Takes what waits, so that nothing new is sent. */
+  #heir: Heir | undefined;
   #shutdown: Promise<void> | undefined;
 
   constructor(name: string, options: OtlpOptions, deps: OtlpExporterDeps) {
     this.#name = name;
     this.#options = options;
-    this.#log = deps.log;
+    this.#log = createScrubbedLog(deps.log, options.headers);
     this.#onSent = deps.onSent;
     this.#clock = deps.clock ?? systemClock;
     this.#connect = deps.connect ?? createOtlpClient;
@@ -119,9 +122,17 @@ class OtlpExporter implements Exporter {
     return `is too slow for the queue of ${this.#options.queueSize}`;
   }
 
-  shutdown(timeoutMs: number): Promise<void> {
+  shutdown(timeoutMs: number, heir?: Heir): Promise<void> {
+    /* What is in another queue on disk is nobody else's to send. */
+    if (this.#options.disk === undefined || heir?.sameQueue) this.#heir ??= heir;
     this.#shutdown ??= this.#drain(timeoutMs);
     return this.#shutdown;
+  }
+
+  adopt({ count, bytes }: EncodedSpans): void {
+    this.#counts.accepted += count;
+    this.#queue.giveBack({ count, bytes, firstSentMs: undefined });
+    this.#pump();
   }
 
   hasRoom(count: number): boolean {
@@ -137,7 +148,7 @@ class OtlpExporter implements Exporter {
 
   /** Sends what may be sent now. Called after everything that may have changed that. */
   #pump(): void {
-    while (this.#client !== undefined && this.#cancelBackoff === undefined) {
+    while (this.#client !== undefined && this.#cancelBackoff === undefined && this.#heir === undefined) {
       if (this.#inFlight >= (this.#downSinceMs === undefined ? MAX_IN_FLIGHT : 1)) break;
       const batch = this.#queue.take(this.#partialIsDue || this.#phase === 'draining');
       if (batch === undefined) break;
@@ -149,6 +160,7 @@ class OtlpExporter implements Exporter {
 
   /** Nothing waits; or, for an endpoint that is down, nothing but what is safe on disk. */
   get #isDrained(): boolean {
+    if (this.#heir !== undefined) return this.#inFlight === 0;
     const { waiting } = this.#counts;
     return waiting === 0 || (this.#downSinceMs !== undefined && waiting === this.#queue.stored);
   }
@@ -274,6 +286,7 @@ class OtlpExporter implements Exporter {
   async #drain(timeoutMs: number): Promise<void> {
     this.#phase = 'draining';
     this.#cancelTimers();
+    if (this.#heir !== undefined && !this.#heir.sameQueue) this.#bequeath(this.#heir);
     const ended = new Promise<void>((resolve) => {
       const cancel = this.#clock.after(timeoutMs, resolve);
       this.#onDrained = () => {
@@ -287,7 +300,9 @@ class OtlpExporter implements Exporter {
     this.#onDrained = undefined;
     this.#cancelTimers();
     this.#outage.close(false);
+    if (this.#heir !== undefined && !this.#heir.sameQueue) this.#bequeath(this.#heir);
     await this.#closeQueue();
+    if (this.#heir?.sameQueue) this.#bequeath(this.#heir);
     const left = this.#counts.waiting - this.#queue.stored;
     if (left > 0) {
       this.#counts.dropped += left;
@@ -295,6 +310,15 @@ class OtlpExporter implements Exporter {
       this.#warn(`did not take the last ${spanCount(left)} within ${timeoutMs / 1000} s`);
     } else this.#drops.close(true);
     this.#client?.close();
+  }
+
+  /** All that is not on disk. */
+  #bequeath(heir: Heir): void {
+    for (let batch = this.#queue.take(true); batch; batch = this.#queue.take(true)) {
+      if (batch.id !== undefined) continue;
+      this.#counts.accepted -= batch.count;
+      heir.adopt(batch);
+    }
   }
 
   /** Nothing is sent any more: what is on disk is for the next run. */
@@ -307,7 +331,8 @@ class OtlpExporter implements Exporter {
     cancel();
     this.#disk.close(true);
     const { stored } = this.#queue;
-    if (stored > 0) this.#log.info(`${this.#who}: ${spanCount(stored)} stay on disk for the next run.`);
+    if (stored > 0 && this.#heir === undefined)
+      this.#log.info(`${this.#who}: ${spanCount(stored)} stay on disk for the next run.`);
   }
 }
 

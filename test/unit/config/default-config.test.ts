@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { defaultConfig } from '../../../src/config/defaults.ts';
 import type { OtlpExporterConfig } from '../../../src/config/types.ts';
+import { DEFAULT_LOGS } from '../../../src/telemetry/log.ts';
 import { mistakesOf } from './harness.ts';
 
 test('without variables: the known proxies, to the console', () => {
@@ -19,7 +20,7 @@ test('without variables: the known proxies, to the console', () => {
     { name: 'traces', receivers: ['ebpf'], processors: [], exporters: ['console'] },
   ]);
   assert.deepEqual(config.telemetry, {
-    logLevel: 'info',
+    logs: DEFAULT_LOGS,
     metricsLevel: 'none',
     metricReaders: [],
     metricBuckets: 'explicit',

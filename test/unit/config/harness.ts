@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { parseConfig } from '../../../src/config/load.ts';
-import type { ConfigWithWarnings } from '../../../src/config/types.ts';
+import type { LoadedConfig } from '../../../src/config/types.ts';
 import { HopspanError } from '../../../src/errors.ts';
 
 /** A configuration with every part that must be there; `parts` replaces them, as text. */
@@ -23,7 +23,7 @@ export function yamlWithExporter(name: string, value: string): string {
   });
 }
 
-export function parse(text: string, env: NodeJS.ProcessEnv = {}): ConfigWithWarnings {
+export function parse(text: string, env: NodeJS.ProcessEnv = {}): LoadedConfig {
   return parseConfig(text, 'f.yaml', env);
 }
 

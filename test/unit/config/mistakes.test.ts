@@ -144,7 +144,7 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
   ),
   ...['0', '-1', '4194305', '1.5', '"7"', '1e99'].map((value): [string, string] => [
     targets(`[{pid: ${value}}]`),
-    `1:36: found ${value === '1e99' ? '1e+99' : value} for receivers.ebpf.targets[0].pid, expected a process id from 1 to 4194304`,
+    `1:36: found ${value === '1e99' ? '1e+99' : value} for receivers.ebpf.targets[0].pid, expected a process id from 1 to 4194304${value === '"7"' ? '; leave out the quotes' : ''}`,
   ]),
   [
     targets('[{listen_port: 65536}]'),
@@ -168,8 +168,8 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
   ]),
   [
     ebpf('{idle_timout: 5s, phasefloor: 0}'),
-    '1:20: found the key "idle_timout" in receivers.ebpf, expected targets, max_connections, ring_buffer_bytes, max_head_bytes, turns, query_strings, header_diff, idle_timeout, phase_floor or unsampled; did you mean "idle_timeout"?',
-    '1:37: found the key "phasefloor" in receivers.ebpf, expected targets, max_connections, ring_buffer_bytes, max_head_bytes, turns, query_strings, header_diff, idle_timeout, phase_floor or unsampled; did you mean "phase_floor"?',
+    '1:20: found the key "idle_timout" in receivers.ebpf, expected targets, max_connections, ring_buffer_bytes, max_head_bytes, turns, query_strings, header_diff, host_events, idle_timeout, phase_floor or unsampled; did you mean "idle_timeout"?',
+    '1:37: found the key "phasefloor" in receivers.ebpf, expected targets, max_connections, ring_buffer_bytes, max_head_bytes, turns, query_strings, header_diff, host_events, idle_timeout, phase_floor or unsampled; did you mean "phase_floor"?',
   ],
   // Exporters
   ...['ftp://a', 'http://', 'a b', 'http://a:0', 'http://a:65536', 'http://a?b=c', 'a:b:c'].map(
@@ -228,7 +228,7 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
   ],
   [
     otlp('{tls: {insecure: "true"}}'),
-    '2:36: found "true" for exporters.otlp.tls.insecure, expected true or false; did you mean "true"?',
+    '2:36: found "true" for exporters.otlp.tls.insecure, expected true or false; leave out the quotes',
   ],
   [
     otlp('{tls: {cert_file: a, cafile: b}}'),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EbpfReceiverConfig, ExporterConfig, OtlpReceiverConfig } from '../../../src/config/types.ts';
+import { DEFAULT_LOGS } from '../../../src/telemetry/log.ts';
 import { parse, yaml, yamlWithExporter } from './harness.ts';
 
 const EXAMPLE = `receivers:
@@ -53,6 +54,7 @@ test('the documented shape, every default filled in', () => {
         turns: 'auto',
         queryStrings: false,
         headerDiff: false,
+        hostEvents: true,
         idleTimeoutMs: 5_000,
         phaseFloorNs: 0,
         unsampled: 'drop',
@@ -69,7 +71,7 @@ test('the documented shape, every default filled in', () => {
       { name: 'traces', receivers: ['ebpf'], processors: [], exporters: ['otlp', 'console', 'file'] },
     ],
     telemetry: {
-      logLevel: 'info',
+      logs: DEFAULT_LOGS,
       metricsLevel: 'none',
       metricReaders: [],
       metricBuckets: 'explicit',
@@ -392,7 +394,7 @@ test('anchors, CRLF, a byte order mark and comments are read', () => {
     ['a', 'a'],
   );
   assert.deepEqual(config.telemetry, {
-    logLevel: 'warn',
+    logs: { ...DEFAULT_LOGS, level: 'warn' },
     metricsLevel: 'normal',
     metricReaders: [{ kind: 'otlp' }],
     metricBuckets: 'explicit',

@@ -56,6 +56,7 @@ test('defaults in the reference are the defaults of an empty component', () => {
     'receivers.ebpf.turns': receiver.turns,
     'receivers.ebpf.query_strings': String(receiver.queryStrings),
     'receivers.ebpf.header_diff': String(receiver.headerDiff),
+    'receivers.ebpf.host_events': String(receiver.hostEvents),
     'receivers.ebpf.idle_timeout': `${receiver.idleTimeoutMs / 1000}s`,
     'receivers.ebpf.phase_floor': `${receiver.phaseFloorNs}s`,
     'receivers.ebpf.unsampled': receiver.unsampled,
@@ -69,7 +70,7 @@ test('defaults in the reference are the defaults of an empty component', () => {
     'exporters.otlp.retry_on_failure.max_elapsed_time': `${otlp.retry.maxElapsedMs / 1000}s; with \`sending_queue.directory\` 0`,
     'exporters.console.color': console.color,
     'exporters.console.format': console.format,
-    'service.telemetry.logs.level': config.telemetry.logLevel,
+    'service.telemetry.logs.level': config.telemetry.logs.level,
     'service.telemetry.metrics.level': config.telemetry.metricsLevel,
   };
   for (const [key, value] of Object.entries(actual)) assert.equal(shown.get(key), value, key);

@@ -33,12 +33,18 @@ describe('hopspan.service', () => {
     }
   });
 
+  it('is told to reload, after a look at the file', () => {
+    const commands = [...unit.matchAll(/^ExecReload=(.*)$/gm)].map((match) => match[1]);
+    const file = setting('ExecStart')?.match(/--config (\S+)/)?.[1];
+    assert.deepEqual(commands, [`/usr/bin/hopspan validate --config ${file}`, '/bin/kill -HUP $MAINPID']);
+  });
+
   const { status } = spawnSync('systemd-analyze', ['--version'], { stdio: 'ignore' });
   const skip = status === 0 ? false : 'no systemd-analyze on this machine';
   /** The unit where systemd can look at it, with a program that is there. */
   function installed(): string {
     const file = join(temporaryFolder(after), 'hopspan.service');
-    writeFileSync(file, unit.replace(/^ExecStart=\S+/m, 'ExecStart=/bin/true'));
+    writeFileSync(file, unit.replace(/^(ExecStart|ExecReload)=\/usr\/bin\/hopspan/gm, '$1=/bin/true'));
     return file;
   }
 

@@ -42,11 +42,12 @@ function findingsOf(
     turns: 'auto' as const,
     queryStrings: false,
     headerDiff: false,
+    hostEvents: true,
     idleTimeoutMs: 1,
     phaseFloorNs: 0,
     unsampled: 'drop' as const,
   };
-  const trial = () => ({ acceptHook: true, turns: undefined, needs: [KEPT] });
+  const trial = () => ({ acceptHook: true, freezeHooks: true, turns: undefined, needs: [KEPT] });
   return [...examine(machine, trial, [{ ...receiver, ...sizes }])];
 }
 
@@ -323,8 +324,9 @@ test('lockdown for integrity, or none in the kernel, is well', (t) => {
   assert.equal(find(findingsOf(t, { files: { [path]: undefined } }), 'lockdown').status, 'ok');
 });
 
-test('the tracepoints looked for are those that the probes hang on', () => {
+test('the tracepoints looked for are those that the probes hang on, but for those of host events', () => {
+  const optional = ['cgroup_notify_frozen', 'signal_deliver', 'signal_generate'];
   const source = readFileSync(new URL('../../../bpf/hopspan.bpf.c', import.meta.url), 'utf8');
   const names = [...source.matchAll(/SEC\("tp_btf\/(\w+)"\)/g)].map(([, name]) => name);
-  assert.deepEqual(names.toSorted(), [...TRACEPOINTS].toSorted());
+  assert.deepEqual(names.toSorted(), [...TRACEPOINTS, ...optional].toSorted());
 });

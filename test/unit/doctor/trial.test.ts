@@ -14,7 +14,7 @@ describe('trial', () => {
     const seen: unknown[] = [];
     const { finding } = checkTrial((given) => {
       seen.push(given);
-      return { acceptHook: true, turns: undefined, needs: [] };
+      return { acceptHook: true, freezeHooks: true, turns: undefined, needs: [] };
     }, options);
     assert.deepEqual(seen, [options]);
     assert.equal(finding.status, 'ok');
@@ -22,9 +22,18 @@ describe('trial', () => {
   });
 
   test('without the accept hook it is a warning', () => {
-    const { finding } = checkTrial(() => ({ acceptHook: false, turns: undefined, needs: [] }), options);
+    const trialled = { acceptHook: false, freezeHooks: true, turns: undefined, needs: [] };
+    const { finding } = checkTrial(() => trialled, options);
     assert.equal(finding.status, 'warn');
     assert.match(finding.found, /no accept hook/);
+  });
+
+  test('without the tracepoints of freezes it is a warning, where they are wanted', () => {
+    const trialled = { acceptHook: true, freezeHooks: false, turns: undefined, needs: [] };
+    const { finding } = checkTrial(() => trialled, { ...options, hostEvents: true });
+    assert.equal(finding.status, 'warn');
+    assert.match(finding.found, /frozen processes/);
+    assert.equal(checkTrial(() => trialled, { ...options, hostEvents: false }).finding.status, 'ok');
   });
 
   test('a refusal has the lines of the verifier and not the advice to run this command', () => {

@@ -113,6 +113,19 @@ describe('several hops', () => {
   });
 });
 
+test('an event of the host is a line under its span, which says what it was', () => {
+  const [hop, ...others] = makeExchange();
+  assert.ok(hop);
+  const attributes = { 'hopspan.host.freeze.by': 'signal', 'hopspan.host.signal': 'SIGSTOP' };
+  const event = {
+    ...{ name: 'hopspan.host.process_frozen', time: hop.start },
+    attributes: { ...attributes, 'hopspan.host.duration': 1.2 },
+  };
+  const lines = waterfall([{ ...hop, events: [event] }, ...others], { width: 120, color: false });
+  const line = lines.find((text) => text.includes('•')) ?? '';
+  assert.match(line, /^ {2}• process frozen .* signal, SIGSTOP, 1\.20 s$/);
+});
+
 describe('bad input', () => {
   const nasty = 'a\u001b[31m\u0007\n\u202eb\u200b\ud800 \u{1f600}漢字';
   const nastySpans = makeExchange({ resource: makeResource(nasty), error: nasty }).map((span) => ({

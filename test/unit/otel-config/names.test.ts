@@ -26,7 +26,7 @@ const collector = parse(read('collector.yaml')) as CollectorConfig & Readonly<Re
 const VALUES: Readonly<Record<string, ReadonlySet<string>>> = {
   span_name: new Set(Object.keys(PHASES)),
   hopspan_outcome: new Set(Object.keys(OUTCOMES)),
-  reason: new Set([...Object.keys(COUNTERS), 'undrained', 'turnsRefused']),
+  reason: new Set([...Object.keys(COUNTERS), 'undrained', 'turnsRefused', 'networkEventsLost']),
   telemetry_distro_name: new Set(['hopspan']),
   span_kind: new Set(['SPAN_KIND_SERVER', 'SPAN_KIND_CLIENT', 'SPAN_KIND_INTERNAL']),
   state: new Set(['exported', 'dropped']),

@@ -5,7 +5,14 @@ import type { Losses } from '../../../src/receiver/ebpf.ts';
 
 const NONE: Losses = {
   ...{ ringFull: 0, tableFull: 0, storageFailed: 0, targetsFull: 0 },
-  ...{ pairConflicts: 0, sampleMismatches: 0, undrained: 0, turnsRefused: 0 },
+  ...{
+    pairConflicts: 0,
+    sampleMismatches: 0,
+    freezesFull: 0,
+    networkEventsLost: 0,
+    undrained: 0,
+    turnsRefused: 0,
+  },
 };
 
 describe('warnings of losses', () => {

@@ -21,7 +21,7 @@ function counts() {
 function start(...exporters: ReturnType<typeof counts>[]) {
   const clock = { ms: 0 };
   const pressure = createPressure(
-    exporters.map(({ exporter }) => exporter),
+    () => exporters.map(({ exporter }) => exporter),
     () => clock.ms,
   );
   return { clock, ...pressure };

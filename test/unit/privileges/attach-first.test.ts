@@ -8,7 +8,7 @@ import { type ProcessImage, processImage } from '../../../src/native/process-ima
 import { attachFirst, trialsOf } from '../../../src/privileges/attach-first.ts';
 import { ownCredentials } from '../../../src/privileges/capabilities.ts';
 import { takeHandover } from '../../../src/privileges/handover.ts';
-import { createLogger } from '../../../src/telemetry/log.ts';
+import { createLogger, DEFAULT_LOGS } from '../../../src/telemetry/log.ts';
 import { temporaryFolder } from '../../harness/temporary-folder.ts';
 
 /** A log's lines. */
@@ -46,7 +46,7 @@ describe('where nothing can be given up, hopspan goes on, with one warning', () 
   ] as const) {
     test(what, () => {
       const { stream, lines } = logLines();
-      assert.deepEqual(attachFirst(config, { log: createLogger('info', stream) }, image), {});
+      assert.deepEqual(attachFirst(config, { log: createLogger(DEFAULT_LOGS, stream) }, image), {});
       assert.equal(lines().length, 1);
       assert.match(lines()[0] ?? '', /^hopspan: warning: capabilities could not be given up: .* reason=/);
       assert.ok(lines()[0]?.endsWith(reason));
@@ -74,7 +74,7 @@ test('what one image leaves, the next one finds, once', () => {
     },
   };
   const config = { ...defaultConfig({}).config, receivers: [] };
-  attachFirst(config, { log: createLogger('info', stream), configText: 'ä: 1\n' }, image);
+  attachFirst(config, { log: createLogger(DEFAULT_LOGS, stream), configText: 'ä: 1\n' }, image);
   assert.equal(left.length, 1);
   assert.deepEqual(kept, [0, 1, 2]);
 });

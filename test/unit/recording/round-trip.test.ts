@@ -7,7 +7,8 @@ import protobuf from 'protobufjs';
 import { createTracePipeline } from '../../../src/pipeline/traces.ts';
 import type { KernelRecord } from '../../../src/receiver/kernel-record.ts';
 import { createRecordingWriter } from '../../../src/recording/write.ts';
-import { PROCESS_RECORD, SIDE_RECORD } from '../../../src/records.gen.ts';
+import { FREEZE_RECORD, PROCESS_RECORD, SIDE_RECORD } from '../../../src/records.gen.ts';
+import { freezeOfBytes, makeFreeze, makeNetwork } from '../../harness/host-records.ts';
 import {
   makeClock,
   makeHost,
@@ -48,6 +49,8 @@ describe('the schema', () => {
   test('has every field of every record and no other', () => {
     assert.deepEqual(fieldsOf('Side'), layoutOf(SIDE_RECORD));
     assert.deepEqual(fieldsOf('Process'), layoutOf(PROCESS_RECORD));
+    assert.deepEqual(fieldsOf('Freeze'), layoutOf(FREEZE_RECORD));
+    assert.deepEqual(fieldsOf('Network'), keysOf(makeNetwork()));
     assert.deepEqual(fieldsOf('Host'), keysOf(makeHost()));
     assert.deepEqual(fieldsOf('Proxy'), keysOf(makeProxy()));
     assert.deepEqual(fieldsOf('Clock'), keysOf(makeClock(0)));
@@ -67,7 +70,7 @@ describe('every field survives', () => {
   ];
   for (const [name, fill] of fills) {
     test(name, async () => {
-      const records = [sideOfBytes(fill), processOfBytes(fill)];
+      const records = [sideOfBytes(fill), processOfBytes(fill), freezeOfBytes(fill)];
       assert.deepEqual(await roundTrip(records), records);
     });
   }
@@ -89,6 +92,12 @@ describe('every field survives', () => {
       makeHost({ hostName: '', seed: '' }),
       makeProxy({ tgid: 4_194_304, executablePath: `/${'x'.repeat(4094)}`, containerId: 'c'.repeat(64) }),
       makeProxy({ serviceName: '', executableName: '', executablePath: '' }),
+      makeNetwork(),
+      makeNetwork({
+        loopback: true,
+        address: new Uint8Array(16).fill(254),
+        gateway: Uint8Array.of(0, 0, 0, 0),
+      }),
       makeHttpMessage(),
       makeHttpMessage({ method: '', path: '', headers: {}, statusCode: 503 }),
       makeClock(uptimeOfAYear),
@@ -119,4 +128,18 @@ test('a replay gives the spans of the live pipeline, ids and all', async () => {
   assert.deepEqual(writer.stats(), { records: 154, dropped: 0 });
   assert.ok(live.spans.length > 50 * 5);
   assert.deepEqual(await spansOf((await readAll(path)).records), live.spans);
+});
+
+test('a replay has the events of the host, too', async () => {
+  const second = 1e9;
+  const records = makeStream(3);
+  records.splice(-3, 0, makeFreeze({ fromNs: 0.3 * second, toNs: 0.301 * second }));
+  const [none, ...more] = (await spansOf(await roundTrip(records)))
+    .filter(({ kind }) => kind === 'SERVER')
+    .map(({ events }) => events);
+  assert.deepEqual([none, more[0]], [[], []]);
+  assert.deepEqual(
+    more[1]?.map(({ name }) => name),
+    ['hopspan.host.process_frozen'],
+  );
 });

@@ -20,6 +20,7 @@ describe('the attribute table', () => {
     const code = [
       'hop-attributes.ts',
       'header-diff.ts',
+      'host-events.ts',
       'http.ts',
       'rpc.ts',
       'tls.ts',

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Hop } from '../../../src/correlate/hop.ts';
 import { SIDE_FLAGS, type SideRecord } from '../../../src/records.gen.ts';
-import { createSpanBuilder, wallTime } from '../../../src/spans/build.ts';
+import { createSpanBuilder } from '../../../src/spans/build.ts';
 import type { HopSpan } from '../../../src/spans/hop-span.ts';
-import { makeClock, makeHost, makeProxy } from '../../harness/kernel-records.ts';
+import { makeHost, makeProxy } from '../../harness/kernel-records.ts';
 import { downstreamRecord, hopOf, upstreamRecord } from '../../harness/side-record.ts';
 
 const EXCHANGE = { flags: SIDE_FLAGS.EXCHANGE, exchange: 1 };
@@ -151,17 +151,5 @@ describe('ids', () => {
       ids(exchange()).some((id) => other.includes(id)),
       false,
     );
-  });
-});
-
-describe('wallTime', () => {
-  const clock = { ...makeClock(1_000_000_000), wallSeconds: 1_700_000_000, wallNanos: 999_999_999 };
-
-  test('carries in both directions and is exact to the nanosecond', () => {
-    assert.deepEqual(wallTime(1_000_000_000, clock), [1_700_000_000, 999_999_999]);
-    assert.deepEqual(wallTime(1_000_000_001, clock), [1_700_000_001, 0]);
-    assert.deepEqual(wallTime(1, clock), [1_700_000_000, 0]);
-    assert.deepEqual(wallTime(0, clock), [1_699_999_999, 999_999_999]);
-    assert.deepEqual(wallTime(90 * 86_400 * 1e9 + 7, clock)[1], 6);
   });
 });

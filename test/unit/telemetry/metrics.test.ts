@@ -41,7 +41,7 @@ async function startHttpSink(): Promise<MetricsSink> {
   return {
     endpoint: `http://127.0.0.1:${port}/any/path`,
     received,
-    stop: () => server.closeAllConnections(),
+    stop: () => void server.close().closeAllConnections(),
   };
 }
 
@@ -79,6 +79,8 @@ describe("hopspan's own metrics", () => {
         sampleMismatches: 0,
         undrained: 0,
         turnsRefused: 0,
+        freezesFull: 0,
+        networkEventsLost: 0,
       };
       const balance = createBalance((window) => record(window));
       let record: (window: BalanceWindow) => void = () => {};
@@ -97,6 +99,7 @@ describe("hopspan's own metrics", () => {
           record = tell;
         },
         exported: () => [{ name: 'otlp', accepted: 9, exported: 8, dropped: 1, waiting: 0, stored: 0 }],
+        reloads: () => ({ succeeded: 3, failed: 1, lastSuccessful: false, lastSuccessS: 1.7e9 }),
       };
       const end = await startMetrics(sources, {
         readers: [{ kind: 'otlp' }],
@@ -116,6 +119,9 @@ describe("hopspan's own metrics", () => {
       const text = Buffer.concat(sink.received).toString('latin1');
       for (const word of [
         'hopspan.records.lost',
+        'hopspan.config.reloads',
+        'hopspan.config.last_reload_successful',
+        'hopspan.config.last_reload_success_timestamp',
         'hopspan.hop.duration',
         'hopspan.outcomes',
         'process.cpu.time',
