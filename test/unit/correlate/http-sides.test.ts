@@ -58,6 +58,23 @@ describe('exchanges of one connection', () => {
     assert.equal(second?.flags, EXCHANGE);
   });
 
+  test('go on in the numbers of what a connection that was joined amid an answer had of it', () => {
+    const { http, facts, sides } = collect();
+    const joined = SIDE_FLAGS.PREEXISTING;
+    http.onSide(downstreamRecord({ flags: joined | EXCHANGE | SERVER_FIRST, exchange: 1, bytesWritten: 50 }));
+    facts({ flags: HTTP1 | joined });
+    http.onMessage(request(1, 100));
+    http.onMessage(answer(1, 200));
+    http.flush();
+    assert.deepEqual(
+      sides.map(({ exchange, http: it }) => [exchange, it?.request?.path]),
+      [
+        [1, undefined],
+        [2, '/1'],
+      ],
+    );
+  });
+
   test('wait until it is sure that it is HTTP', () => {
     const { http, facts, brief } = collect();
     http.onMessage(request(1, 100));
