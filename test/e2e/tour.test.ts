@@ -67,6 +67,7 @@ describe('the tour of docs/quickstart.md, with its files and without its contain
       ['0.0.0.0:4317', `127.0.0.1:${receiverPort}`],
       ['http://collector:4317', collector.otlpGrpcEndpoint],
       ['/var/lib/hopspan', folder],
+      ['127.0.0.1:13133', '127.0.0.1:0'],
     ]);
     const hopspan = await startChild(pathOf('bin/hopspan'), ['run', '--config', hopspanFile], {
       env: { ...process.env, OTEL_EXPORTER_OTLP_ENDPOINT: collector.otlpGrpcEndpoint },

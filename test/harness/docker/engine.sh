@@ -1,7 +1,7 @@
 #!/bin/bash
 # engine.sh FOLDER STATE NAME: becomes a Docker engine whose programs lie in FOLDER/usr, whose data and socket in STATE,
-# and whose containers are in the control group NAME. To be run as root in a network and a mount namespace of its own; says "waiting for tap0",
-# which slirp4netns has to bring.
+# and whose containers are in the control group NAME. To be run as root in a network and a mount namespace of its own;
+# says "waiting for tap0", which slirp4netns has to bring.
 set -eu
 folder=$1 state=$2 name=$3
 
