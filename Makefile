@@ -3,6 +3,8 @@
 # make check      format, lint, types, generated files
 # make demo       two chained Envoys on loopback, watched; ends by itself
 # make bench      what hopspan costs
+# make containers the tour of docs/quickstart.md in a Docker engine of its own
+# make kubernetes deploy/kubernetes by the API description of a Kubernetes release; needs Go
 # make fuzz       broken HTTP streams through a real relay: CASES of each kind, 100000 where not given
 # make pack       the npm package
 # make generate   write src/records.gen.ts anew, after a change in bpf/
@@ -12,7 +14,7 @@
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: build test check demo bench fuzz pack generate clean tools
+.PHONY: build test check demo bench containers kubernetes fuzz pack generate clean tools backends
 
 # bpftool lies there on Debian, where only root looks for it.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -49,14 +51,23 @@ $(MAIN): $(SOURCES) tsconfig.json tsconfig.build.json $(MODULES)
 	$(TSC) -p tsconfig.build.json
 	@touch $@
 
-# Envoy, Jaeger and the Collector are fetched first, so that no test's time limit pays for it; status 4: cannot be had here, and
-# the test that needs it says so.
-test: build
+# Envoy, Jaeger, the Collector and Docker are fetched first, so that no test's time limit pays for it; status 4: cannot be
+# had here, and the test that needs it says so.
+backends: build
 	@scripts/install-deps.sh test
 	@scripts/get-envoy.sh >/dev/null
 	@scripts/get-jaeger.sh >/dev/null || [ $$? = 4 ]
 	@scripts/get-otelcol.sh >/dev/null || [ $$? = 4 ]
+	@scripts/get-docker.sh >/dev/null || [ $$? = 4 ]
+
+test: backends
 	@$(NODE) scripts/test.ts $(TESTS)
+
+containers: backends
+	@$(NODE) scripts/test.ts --file-timeout 1800 test/e2e/containers.test.ts
+
+kubernetes: build
+	@NODE="$$(echo $(NODE))" scripts/check-kubernetes.sh
 
 check: build
 	@scripts/install-deps.sh test

@@ -1,6 +1,7 @@
 /**
  * The demo's HTTP client: `node client.ts --url http://127.0.0.1:PORT [--requests 40] [--concurrency 4]`. Asks for orders
- * over kept and over fresh connections, one CLIENT span each with its `traceparent` on the request, and ends by itself.
+ * over kept and over fresh connections, one CLIENT span each with its `traceparent` on the request, and ends by
+ * itself, or at SIGTERM once those under way are answered.
  */
 import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -73,9 +74,15 @@ const total = Number(values.requests);
 const flush = startTelemetry('shop-client');
 let next = 0;
 let failed = 0;
+let stopped = false;
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.once(signal, () => {
+    stopped = true;
+  });
+}
 await Promise.all(
   Array.from({ length: Number(values.concurrency) }, async () => {
-    while (next < total) {
+    while (!stopped && next < total) {
       if (!(await order(base, next++))) failed++;
       await sleep(Math.random() * 20);
     }
@@ -83,4 +90,4 @@ await Promise.all(
 );
 kept.destroy();
 await flush();
-console.log(`${total} requests, ${failed} failed`);
+console.log(`${next} requests, ${failed} failed`);

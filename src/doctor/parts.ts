@@ -2,10 +2,7 @@ import { closeSync, openSync } from 'node:fs';
 import { LIBBPF_REMEDY, LIBRARY } from '../native/libbpf.ts';
 import { cgroup2Mount } from '../receiver/cgroup.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
-import { type Machine, readLink, readText } from './machine.ts';
-
-/** include/linux/proc_ns.h */
-const HOST_CGROUP_NAMESPACE = 'cgroup:[4026531835]';
+import { type Machine, readText } from './machine.ts';
 
 export function checkLibbpf(machine: Machine): Finding {
   const version = machine.libbpfVersion();
@@ -48,19 +45,12 @@ export function checkCgroup(machine: Machine): Finding {
       'not mounted: the moment of accept is unknown, and accept waits count as read waits',
       'mount it with: mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 none /sys/fs/cgroup/unified',
     );
-  const namespace = readLink(machine, '/proc/self/ns/cgroup');
-  const isHosts = namespace === undefined || namespace === HOST_CGROUP_NAMESPACE;
-  if (isHosts && rootOfMount(machine, mount) === '/') return ok(item, `${mount}, the whole hierarchy`);
+  /* Only the root of the hierarchy has no cgroup.type (Documentation/admin-guide/cgroup-v2.rst, "Core Interface Files"). */
+  const isPart = readText(machine, `${mount}/cgroup.type`) !== undefined;
+  if (!isPart) return ok(item, `${mount}, the whole hierarchy`);
   return warn(
     item,
     `${mount} is a container's part of the hierarchy: accepts outside of it are not seen`,
-    "start the container with the host's cgroup namespace (--cgroupns=host) and mount /sys/fs/cgroup.",
+    "start the container with the host's cgroup namespace (--cgroupns=host), or give it the host's /sys/fs/cgroup.",
   );
-}
-
-/** The directory of the file system that is mounted there: field 4 of proc_pid_mountinfo(5). */
-function rootOfMount(machine: Machine, mount: string): string {
-  const lines = (readText(machine, '/proc/self/mountinfo') ?? '').split('\n');
-  const fields = lines.map((line) => line.split(' ')).findLast(([, , , , point]) => point === mount);
-  return fields?.[3] ?? '/';
 }

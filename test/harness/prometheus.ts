@@ -24,17 +24,22 @@ export interface Prometheus {
   stop(): Promise<void>;
 }
 
+/** The files of otel-config for Prometheus, settings and rules, with seconds for minutes. */
+export function quickFiles(): { readonly settings: string; readonly rules: string } {
+  return {
+    settings: readFileSync(PROMETHEUS_FILE, 'utf8').replaceAll('_interval: 15s', '_interval: 1s'),
+    rules: readFileSync(RULES_FILE, 'utf8')
+      .replaceAll('[5m]', '[10s]')
+      .replaceAll(/^( *for:) (\d+)m$/gm, '$1 $2s'),
+  };
+}
+
 /** otel-config's Prometheus with its rules, on what `target` gives out; minutes are made seconds. */
 export async function startPrometheus(folder: string, target: string): Promise<Prometheus> {
   const port = await freePort();
-  const config = readFileSync(PROMETHEUS_FILE, 'utf8')
-    .replace('collector:8889', target)
-    .replaceAll('_interval: 15s', '_interval: 1s');
-  const rules = readFileSync(RULES_FILE, 'utf8')
-    .replaceAll('[5m]', '[10s]')
-    .replaceAll(/^( *for:) (\d+)m$/gm, '$1 $2s');
+  const { settings, rules } = quickFiles();
   const file = join(folder, 'prometheus.yml');
-  writeFileSync(file, config);
+  writeFileSync(file, settings.replace('collector:8889', target));
   writeFileSync(join(folder, 'hopspan.rules.yml'), rules);
   const child = await startChild('prometheus', [
     ...[`--config.file=${file}`, `--storage.tsdb.path=${join(folder, 'prometheus')}`],

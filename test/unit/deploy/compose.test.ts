@@ -10,7 +10,7 @@ interface ComposeService {
   readonly volumes?: readonly string[];
   readonly ports?: readonly string[];
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
-  readonly healthcheck?: { readonly test?: readonly string[]; readonly disable?: boolean };
+  readonly healthcheck?: { readonly test: readonly string[] };
   readonly environment?: Readonly<Record<string, string>>;
   readonly cap_add?: readonly string[];
   readonly entrypoint?: readonly string[];
@@ -41,7 +41,12 @@ describe(FILE, () => {
   for (const [name, service] of services) {
     it(`${name}: known keys, a pinned image, ports on loopback, files that are there`, () => {
       for (const key of Object.keys(service)) assert.ok(KEYS.has(key), key);
-      assert.match(service.image, service.build ? /:local$/ : /:v?\d+\.\d+\.\d+$/);
+      const built = services.filter(([, { image, build }]) => build && image === service.image);
+      assert.match(service.image, built.length === 0 ? /:v?\d+\.\d+\.\d+$/ : /:local$/);
+      assert.ok(
+        built.length < 2,
+        `${service.image} is built once, or the last one to be built gets the name`,
+      );
       for (const port of service.ports ?? []) assert.match(port, /^127\.0\.0\.1:\d+:\d+$/);
       for (const volume of service.volumes ?? []) {
         const [from = '', , mode] = volume.split(':');
@@ -71,8 +76,21 @@ describe(FILE, () => {
     const asked = compose.services.backends?.healthcheck?.test?.join(' ') ?? '';
     for (const [name, { healthcheck }] of services) {
       if (name === 'shop-client') continue;
-      assert.ok(healthcheck?.test || (healthcheck?.disable && asked.includes(`//${name}:`)), name);
+      assert.ok(healthcheck ? healthcheck.test : asked.includes(`//${name}:`), name);
     }
+  });
+
+  /* docker/compose issue 13522 */
+  it('disables no health check, or `docker compose up --wait` ends with an error', () => {
+    for (const [name, { healthcheck }] of services)
+      assert.ok(!healthcheck || !('disable' in healthcheck), name);
+  });
+
+  it('asks hopspan where it answers', () => {
+    const path = 'deploy/compose/hopspan.yaml';
+    const { host, port } = parseConfig(read(path), path, {}).config.healthCheck?.listen ?? {};
+    const asked = compose.services.hopspan?.healthcheck?.test.join(' ') ?? '';
+    assert.ok(asked.includes(`'http://${host}:${port}/readyz'`), asked);
   });
 
   it('names hosts that are services', () => {

@@ -252,16 +252,11 @@ const WARNINGS: readonly Case[] = [
     remedy: /mount -t cgroup2/,
   },
   {
-    name: 'the cgroup namespace of a container',
+    name: 'a part of the hierarchy, as a container has it',
     item: 'cgroup v2',
-    links: { '/proc/self/ns/cgroup': 'cgroup:[4026532002]' },
+    files: { '/sys/fs/cgroup/cgroup.type': 'domain\n' },
     found: /container's part/,
-  },
-  {
-    name: 'a folder of the hierarchy that is mounted alone',
-    item: 'cgroup v2',
-    files: { '/proc/self/mountinfo': '30 24 0:26 /docker/abc /sys/fs/cgroup rw - cgroup2 cgroup rw\n' },
-    found: /container's part/,
+    remedy: /--cgroupns=host/,
   },
   {
     name: 'no tracefs',
