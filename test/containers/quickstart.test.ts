@@ -168,6 +168,12 @@ describe('docs/quickstart.md, by its own commands in a Docker engine', { skip },
     ]);
   });
 
+  it('makes a page of what it records', async () => {
+    const page = await run(command('hopspan record').replace(' 60 ', ' 5 ').replace(' > slow.html', ''));
+    assert.match(page, /<h1>[^<]*slow\.hsrec/);
+    assert.match(page, /edge/);
+  });
+
   it('alerts while the backend is paused, and is quiet again afterwards', async () => {
     const firing = async (): Promise<string[]> =>
       lines(await run(command('/api/v1/alerts'))).filter((line) => line.startsWith('firing'));
