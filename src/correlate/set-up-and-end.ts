@@ -1,7 +1,7 @@
 import { endNs, hasEnded, hasExchange, isAnswered, isPreexisting, lastByteNs, type Side } from './side.ts';
 
 /** Set-up and end further than this from the exchange get a span of their own, in nanoseconds. */
-const CLOSE_TOGETHER_NS = 1_000_000_000;
+export const CLOSE_TOGETHER_NS = 1_000_000_000;
 
 /** At the end of the stream: answered, or over. */
 export function isComplete(d: Side | undefined): boolean {
