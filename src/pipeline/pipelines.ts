@@ -192,8 +192,7 @@ export function createPipelines(config: Config, deps: PipelineDeps): Pipelines {
       async settle() {
         const deadline = performance.now() + LEAVE_MS;
         for (const each of left) {
-          while (!each.sink.flush(each.leaves))
-            while (exportersBusy() && performance.now() < deadline) await setTimeoutAsync(PAUSE_MS);
+          await drain(() => each.sink.flush(each.leaves), deadline);
           leaving.delete(each);
         }
         carryCounts(before, arranged);
@@ -228,10 +227,14 @@ export function createPipelines(config: Config, deps: PipelineDeps): Pipelines {
     };
   }
 
-  async function flushSource({ pipeline }: Source, deadlineMs: number): Promise<void> {
-    while (!pipeline.flush(FLUSH_CONNECTIONS))
+  /** Flushes to the end, as fast as the exporters follow; after the deadline (of performance.now()) faster than that. */
+  async function drain(flush: () => boolean, deadlineMs: number): Promise<void> {
+    while (!flush())
       while (exportersBusy() && performance.now() < deadlineMs) await setTimeoutAsync(PAUSE_MS);
   }
+
+  const drainSource = ({ pipeline }: Source, deadlineMs: number): Promise<void> =>
+    drain(() => pipeline.flush(FLUSH_CONNECTIONS), deadlineMs);
 
   return {
     async start() {
@@ -241,7 +244,7 @@ export function createPipelines(config: Config, deps: PipelineDeps): Pipelines {
     prepare,
     async endReceiver(receiver) {
       const source = sources.get(receiver);
-      if (source) await flushSource(source, performance.now() + LEAVE_MS);
+      if (source) await drainSource(source, performance.now() + LEAVE_MS);
       sources.delete(receiver);
     },
     inputOf: (receiver) => (record) => sources.get(receiver)?.pipeline.push(record),
@@ -258,12 +261,11 @@ export function createPipelines(config: Config, deps: PipelineDeps): Pipelines {
     async shutdown(timeoutMs) {
       clearInterval(timer);
       const deadline = performance.now() + timeoutMs;
-      const leftMs = (): number => deadline - performance.now();
-      for (const source of sources.values()) await flushSource(source, deadline);
+      for (const source of sources.values()) await drainSource(source, deadline);
       const sinks: Pick<Leaving, 'sink'>[] = [...leaving, ...chains];
-      for (const { sink } of sinks)
-        while (!sink.flush()) while (exportersBusy() && leftMs() > 0) await setTimeoutAsync(PAUSE_MS);
-      await Promise.all([...slots.values()].map((slot) => slot.shutdown(Math.max(0, leftMs()))));
+      for (const { sink } of sinks) await drain(() => sink.flush(), deadline);
+      const leftMs = Math.max(0, deadline - performance.now());
+      await Promise.all([...slots.values()].map((slot) => slot.shutdown(leftMs)));
     },
     exporterStats: () => [...slots.values()].map((slot) => slot.stats()),
     processorStats: () =>

@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { HopspanError } from '../errors.ts';
+import { whyNotRead } from '../file-errors.ts';
 import type { KernelRecord } from '../receiver/kernel-record.ts';
 import {
   decodeMessage,
@@ -162,10 +163,5 @@ function otherVersion({ path }: Place, format: number, writer: string): HopspanE
 }
 
 function unreadable(path: string, error: NodeJS.ErrnoException): HopspanError {
-  const why: Record<string, string> = {
-    ENOENT: 'it does not exist; correct the path',
-    EACCES: 'the permission is missing; change it or run as another user',
-    EISDIR: 'it is a folder; give a file',
-  };
-  return invalid(`${path} cannot be read: ${why[error.code ?? ''] ?? error.message}.`, error);
+  return invalid(`${path} cannot be read: ${whyNotRead(error)}.`, error);
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { dirname } from 'node:path';
 import { HopspanError } from '../errors.ts';
+import { whyNotWritten } from '../file-errors.ts';
 import { type KernelRecord, RECEIVER_KIND } from '../receiver/kernel-record.ts';
 import { encodeEnd, encodeRecord, encodeStart, MAX_MESSAGE_BYTES, type RecordingEnd } from './format.ts';
 
@@ -94,15 +94,7 @@ export async function createRecordingWriter(
 }
 
 function writeError(path: string, error: NodeJS.ErrnoException): HopspanError {
-  const why: Record<string, string> = {
-    ENOENT: `its folder ${dirname(path)} does not exist; create it`,
-    EACCES: 'the permission is missing; choose another path or change the permissions',
-    EISDIR: 'it is a folder; add a file name',
-    ENOTDIR: `${dirname(path)} is not a folder; choose another path`,
-    EROFS: 'the file system is mounted read-only; choose another path',
-    ENOSPC: 'the disk is full; make room or choose another path',
-  };
-  const reason = why[error.code ?? ''] ?? error.message;
+  const reason = whyNotWritten(path, error);
   return new HopspanError('RECORDING_NOT_WRITTEN', `The recording ${path} cannot be written: ${reason}.`, {
     cause: error,
   });

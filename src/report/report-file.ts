@@ -1,6 +1,6 @@
 import { rename, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { HopspanError } from '../errors.ts';
+import { whyNotWritten } from '../file-errors.ts';
 
 /** Where a page goes; what stood there is replaced when the new one is whole. */
 export interface ReportFile {
@@ -38,15 +38,7 @@ export async function openReportFile(path: string): Promise<ReportFile> {
 }
 
 function notWritten(path: string, error: NodeJS.ErrnoException): HopspanError {
-  const why: Record<string, string> = {
-    ENOENT: `its folder ${dirname(path)} does not exist; create it`,
-    EACCES: 'the permission is missing; choose another path or change the permissions',
-    EISDIR: 'it is a folder; add a file name',
-    ENOTDIR: `${dirname(path)} is not a folder; choose another path`,
-    EROFS: 'the file system is mounted read-only; choose another path',
-    ENOSPC: 'the disk is full; make room or choose another path',
-  };
-  const reason = why[error.code ?? ''] ?? error.message;
+  const reason = whyNotWritten(path, error);
   return new HopspanError('REPORT_NOT_WRITTEN', `The report ${path} cannot be written: ${reason}.`, {
     cause: error,
   });

@@ -85,7 +85,7 @@ function keepExemplar(
 }
 
 /** The first bucket whose bound is not below `ns`. */
-function bucketOf(ns: number): number {
+export function bucketOf(ns: number): number {
   let low = 0;
   let high = BOUNDS_NS.length;
   while (low < high) {

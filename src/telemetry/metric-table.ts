@@ -211,9 +211,14 @@ export function prometheusUnit(unit: string): string {
   return unit === '1' ? '_ratio' : '';
 }
 
+/** The name in Prometheus without what the kind of metric adds. */
+export function prometheusStem(name: string, unit: string): string {
+  return `${name.replaceAll(/[^a-zA-Z0-9_]/g, '_')}${prometheusUnit(unit)}`;
+}
+
 /** The name in Prometheus' text format. */
 export function prometheusName(name: MetricName): string {
   const { kind, unit } = METRICS[name];
-  const stem = `${name.replaceAll('.', '_')}${prometheusUnit(unit)}`;
+  const stem = prometheusStem(name, unit);
   return kind === 'counter' ? `${stem}_total` : stem;
 }

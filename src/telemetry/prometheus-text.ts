@@ -1,8 +1,8 @@
 import type { Histogram, MetricData, ResourceMetrics } from '@opentelemetry/sdk-metrics';
-import type { Exemplar } from './histogram.ts';
+import { bucketOf, type Exemplar } from './histogram.ts';
 import type { Labels } from './metric-family.ts';
 import type { WithExemplars } from './metric-producer.ts';
-import { prometheusUnit } from './metric-table.ts';
+import { prometheusStem, prometheusUnit } from './metric-table.ts';
 
 const NS_PER_S = 1e9;
 const NS_DIGITS = 9;
@@ -38,7 +38,7 @@ export function metricsText({ resource, scopeMetrics }: ResourceMetrics, type: T
 function family(metric: MetricData, open: boolean): string[] {
   const { name, unit, description } = metric.descriptor;
   const ending = prometheusUnit(unit);
-  const stem = `${name.replaceAll(/[^a-zA-Z0-9_]/g, '_')}${ending}`;
+  const stem = prometheusStem(name, unit);
   const points = metric.dataPoints as readonly (NumberPoint | HistogramPoint)[];
   const counter = 'isMonotonic' in metric && metric.isMonotonic;
   if (counter || !points.some(isHistogram)) {
@@ -68,7 +68,7 @@ function head(stem: string, meaning: string, kind: string, suffix: string, unit 
 function histogram(stem: string, { attributes, value, exemplars }: HistogramPoint, open: boolean): string[] {
   const { boundaries, counts } = value.buckets;
   const found = new Map<number, Exemplar>();
-  if (open) for (const exemplar of exemplars ?? []) found.set(bucketOf(boundaries, exemplar), exemplar);
+  if (open) for (const exemplar of exemplars ?? []) found.set(bucketOf(exemplar.ns), exemplar);
   let below = 0;
   const buckets = counts.map((count, index) => {
     below += count;
@@ -80,11 +80,6 @@ function histogram(stem: string, { attributes, value, exemplars }: HistogramPoin
   const labels = labelText(attributes);
   const sum = `${stem}_sum${labels} ${numberText(value.sum ?? 0, false)}`;
   return [...buckets, sum, `${stem}_count${labels} ${value.count}`];
-}
-
-function bucketOf(boundaries: readonly number[], { ns }: Exemplar): number {
-  const index = boundaries.findIndex((bound) => ns <= Math.round(bound * NS_PER_S));
-  return index < 0 ? boundaries.length : index;
 }
 
 function exemplarText({ traceId, spanId, ns, time }: Exemplar): string {

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { HopspanError } from '../../errors.ts';
+import { whyNotWritten } from '../../file-errors.ts';
 import { foreignBytes, type PipelineSpan } from '../../spans/foreign-span.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { Counts, MAX_WAITING_BYTES, spanCount } from '../counts.ts';
@@ -29,14 +29,7 @@ export interface FileExporterDeps {
 }
 
 function startError(path: string, error: NodeJS.ErrnoException): HopspanError {
-  const why: Record<string, string> = {
-    ENOENT: `its folder ${dirname(path)} does not exist; create it`,
-    EACCES: 'the permission is missing; choose another path or change the permissions',
-    EISDIR: 'it is a folder; add a file name',
-    ENOTDIR: `${dirname(path)} is not a folder; choose another path`,
-    EROFS: 'the file system is mounted read-only; choose another path',
-  };
-  const reason = why[error.code ?? ''] ?? error.message;
+  const reason = whyNotWritten(path, error);
   return new HopspanError('EXPORTER_START_FAILED', `The file exporter cannot write ${path}: ${reason}.`, {
     cause: error,
   });

@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises';
 import { HopspanError } from '../../errors.ts';
+import { whyNotRead } from '../../file-errors.ts';
 import { createTracePipeline } from '../../pipeline/traces.ts';
 import { MAGIC } from '../../recording/format.ts';
 import { readRecording } from '../../recording/read.ts';
@@ -124,10 +125,5 @@ const foreign = (
   );
 
 function unreadable(path: string, error: NodeJS.ErrnoException): HopspanError {
-  const why: Record<string, string> = {
-    ENOENT: 'it does not exist; correct the path',
-    EACCES: 'the permission is missing; change it or run as another user',
-    EISDIR: 'it is a folder; give a file',
-  };
-  return invalid(`${path} cannot be read: ${why[error.code ?? ''] ?? error.message}.`, error);
+  return invalid(`${path} cannot be read: ${whyNotRead(error)}.`, error);
 }
