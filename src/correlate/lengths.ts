@@ -15,9 +15,10 @@ const UPSTREAM_WAIT_NS = 10_000_000_000;
 const SETTLE_INTERVAL_NS = 200_000_000;
 /** Halves of each kind that wait; above it the oldest are settled with what there is. */
 const MAX_WAITING = 32_768;
-/** What a proxy may add to a message, and take away, where nothing is known yet: some headers. Bytes. */
-const MAX_ADDED = 2048;
-const MAX_TAKEN = 512;
+/** So much more surprising must every other pair be: a thousand times. */
+const MARGIN_BITS = 10;
+/** A request that waited for a connection, or an answer that waited for the client, may be so surprising at most. */
+const MAX_LATE_BITS = 18;
 /** Steps from the halves that are due to those that contend for the same, and on. */
 const REACH = 2;
 const MAX_PROCESSES = 4096;
@@ -25,8 +26,9 @@ const MAX_PROCESSES = 4096;
 const MAX_ROUTES = 1024;
 
 /**
- * Pairs the two halves of an exchange of which at least one cannot be read, since TLS ends or begins at the proxy: by the turns of the event loop in which it was read and passed on, on both ways, and by how many
- * bytes the proxy adds to a request and takes from an answer, which is learned from turns that leave no choice.
+ * Pairs the two halves of an exchange of which at least one cannot be read, since TLS ends or begins at the proxy: by
+ * the turns of the event loop in which it was read and passed on, on both ways, and by how many bytes the proxy adds to a
+ * request and takes from an answer. How often it adds how many is learned from turns that leave no choice.
  */
 export interface LengthPairs {
   /** Some of this process's connections cannot be read: those that can may belong to them. */
@@ -165,18 +167,13 @@ export function createLengthPairs(result: LengthResult): LengthPairs {
     }
   }
 
-  /** How good the evidence is, from 1 on; undefined where the two cannot be told to belong together. */
-  function gradeOf(edge: Candidate): number | undefined {
-    const { down, up, whole } = edge;
-    const route = routeOf(edge);
-    const answers = isFirst(down) ? [route.firstAnswers, route.answers] : [route.answers];
-    const added = { request: up.request - down.request, answer: down.answer - up.answer };
-    const request = route.requests.knows(added.request);
-    const answer = answers.some((each) => each.knows(added.answer));
-    if (request && answer) return 1;
-    if (request && answers.some((each) => each.resembles(added.answer))) return 2;
-    if (!whole || !isUsual(added.request) || !isUsual(added.answer)) return undefined;
-    return request || answer ? 3 : 4;
+  /** How surprising it would be that the proxy changed both lengths so. */
+  function bitsOf(edge: Candidate): number {
+    const { down, up } = edge;
+    const { requests, answers, firstAnswers } = routeOf(edge);
+    const kinds = isFirst(down) ? [firstAnswers, answers] : [answers];
+    const answer = down.answer - up.answer;
+    return requests.bits(up.request - down.request) + Math.min(...kinds.map((each) => each.bits(answer)));
   }
 
   function isEarly(edge: Candidate): boolean {
@@ -199,18 +196,17 @@ export function createLengthPairs(result: LengthResult): LengthPairs {
   function settle(due: ReadonlySet<Node>, last: boolean): void {
     const { edges: candidates, rim } = contenders(due);
     learn(due, candidates);
-    const edges = candidates.flatMap((candidate) => {
-      const tier = gradeOf(candidate);
-      return tier === undefined ? [] : [{ ...candidate, tier }];
-    });
-    /* A request may have waited for a connection, and contends; but then both its lengths must tell that it did. */
+    const edges = candidates
+      .map((candidate) => ({ ...candidate, bits: bitsOf(candidate) }))
+      .filter(({ bits, whole }) => bits <= (whole ? Number.MAX_VALUE : MAX_LATE_BITS));
+    /* A request may have waited for a connection, and contends; but then its lengths must tell that it did. */
     const weak = Map.groupBy(
-      edges.filter(({ prompt, tier }) => !prompt && tier > 2),
+      edges.filter(({ prompt, bits }) => !prompt && bits > MAX_LATE_BITS),
       ({ down }) => down,
     );
     /* Not all is known of what those at the edge may be: each has one more choice, so that none is sure. */
-    const phantoms = [...rim].map((down) => ({ down, up: { ...down }, tier: 1 }));
-    const pairs = assign([...edges, ...phantoms]);
+    const phantoms = [...rim].map((down) => ({ down, up: { ...down }, bits: 0 }));
+    const pairs = assign([...edges, ...phantoms], MARGIN_BITS);
     /* Came before enough was learned of where it went. */
     const early = new Set(candidates.filter(isEarly).map(({ down }) => down));
     for (const { down, up } of edges) {
@@ -337,8 +333,6 @@ function candidateOf(down: Node, up: Node): Candidate | undefined {
 }
 
 const isFirst = ({ side }: Node): boolean => isTls(side) && side.exchange === 2;
-
-const isUsual = (difference: number): boolean => difference >= -MAX_TAKEN && difference <= MAX_ADDED;
 
 interface Index {
   add(node: Node): void;
