@@ -6,7 +6,7 @@ import type { KernelRecord } from '../receiver/kernel-record.ts';
 import { createRecordingWriter, type RecordingWriter } from '../recording/write.ts';
 import { type ConfigurationOptions, readConfiguration } from './configuration.ts';
 import { logLostRecords, logReady } from './run-log.ts';
-import { SHUTDOWN_MS, untilSignalled } from './signals.ts';
+import { untilSignalled } from './signals.ts';
 
 /** `hopspan record`: writes kernel records to a file until it is told to end. @throws HopspanError */
 export async function record(options: ConfigurationOptions & { readonly output: string }): Promise<void> {
@@ -40,7 +40,7 @@ export async function record(options: ConfigurationOptions & { readonly output: 
     logReady([receiver], log);
     await Promise.race([signalled, writer.failed]);
   } finally {
-    await receiver.stop(SHUTDOWN_MS / 2);
+    await receiver.stop(config.shutdownTimeoutMs / 2);
     await writer?.close();
   }
   logLostRecords([receiver], log);

@@ -5,7 +5,7 @@ import { readRecording } from '../recording/read.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { type ConfigurationOptions, readConfiguration } from './configuration.ts';
 import { logDroppedSpans } from './run-log.ts';
-import { SHUTDOWN_MS, untilSignalled } from './signals.ts';
+import { untilSignalled } from './signals.ts';
 
 /** Takes the place of the receivers; a name that no configuration can give one. */
 const SOURCE = 'recording';
@@ -21,7 +21,7 @@ export async function replay(file: string, options: Pick<ConfigurationOptions, '
     await pipelines.start();
     await pushAll(file, pipelines, log);
   } finally {
-    await pipelines.shutdown(SHUTDOWN_MS);
+    await pipelines.shutdown(config.shutdownTimeoutMs);
     logDroppedSpans(pipelines.exporterStats(), log);
   }
 }

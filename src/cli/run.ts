@@ -19,7 +19,7 @@ import {
   logRejectedSpans,
   logUnreadable,
 } from './run-log.ts';
-import { exitSoon, SHUTDOWN_MS, untilSignalled } from './signals.ts';
+import { exitSoon, untilSignalled } from './signals.ts';
 
 /**
  * `hopspan run`: watches until it is told to end, and reads its configuration anew on SIGHUP and when its file changes.
@@ -94,7 +94,7 @@ export async function serve(
   logPages(service.pages(), log);
   onReady();
   await ended;
-  await service.shutdown(SHUTDOWN_MS);
+  await service.shutdown();
   logLostRecords(service.receivers, log);
   logRejectedSpans(service.otlpReceivers, log);
   logDroppedSpans(service.exporterStats(), log);

@@ -1,5 +1,3 @@
-/** Within the 5 s that a service manager's user expects after SIGTERM. */
-export const SHUTDOWN_MS = 3500;
 /** For whatever is still under way after a shutdown, such as a request that nobody answers. */
 const LINGER_MS = 300;
 

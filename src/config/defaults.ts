@@ -4,7 +4,7 @@ import type { Check } from './check.ts';
 import { configInvalid, type Remark, remarkLines } from './mistakes.ts';
 import { chooseExporters, readOtlpEnv, readPropagators, readResourceEnv, variable } from './otel-env.ts';
 import { checkOtlp } from './otlp-checks.ts';
-import { EXPORTERS, RECEIVERS, TELEMETRY } from './schema.ts';
+import { EXPORTERS, RECEIVERS, SERVICE } from './schema.ts';
 import type { ConfigWithWarnings, ExporterConfig, Target } from './types.ts';
 
 /**
@@ -28,7 +28,8 @@ export function defaultConfig(env: NodeJS.ProcessEnv, targets?: readonly Target[
   else if (!chosen.includes('otlp')) warnings.push(...ignoredVariables(env));
 
   const propagators = readPropagators(env, mistakes);
-  const telemetry = buildTelemetry(TELEMETRY.parse({}), env, mistakes);
+  const service = SERVICE.parse({});
+  const telemetry = buildTelemetry(service.telemetry, env, mistakes);
   const lines = new LineCounter();
   if (mistakes.length > 0) throw configInvalid(remarkLines(mistakes, '', lines));
   const ebpf = buildEbpf('ebpf', RECEIVERS.ebpf.parse({}), resource.serviceName);
@@ -40,6 +41,7 @@ export function defaultConfig(env: NodeJS.ProcessEnv, targets?: readonly Target[
     exporters,
     pipelines: [{ name: 'traces', receivers: ['ebpf'], processors: [], exporters: chosen }],
     telemetry,
+    shutdownTimeoutMs: service.shutdown_timeout,
     resourceAttributes: resource.attributes,
     propagators,
   };

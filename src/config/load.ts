@@ -21,7 +21,7 @@ import { warnOfOrder } from './order.ts';
 import { type OtlpEnv, readOtlpEnv, readPropagators, readResourceEnv } from './otel-env.ts';
 import { checkOtlp, checkOtlpReceiver, checkRoundTrip } from './otlp-checks.ts';
 import { readPipelines } from './pipelines.ts';
-import { EXPORTERS, PROCESSORS, RECEIVERS, TELEMETRY } from './schema.ts';
+import { EXPORTERS, PROCESSORS, RECEIVERS, SERVICE } from './schema.ts';
 import { checkTargets } from './targets.ts';
 import type { Config, ExporterConfig, LoadedConfig } from './types.ts';
 
@@ -67,12 +67,15 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
   checkTargets(check);
   const processors = readComponents(check, 'processors', PROCESSORS);
   const exporters = readComponents(check, 'exporters', EXPORTERS);
-  const hasService = checkMapping(check, ['service'], ['pipelines'], ['telemetry', 'extensions']);
+  const hasService = checkMapping(
+    check,
+    ['service'],
+    ['pipelines'],
+    ['telemetry', 'extensions', 'shutdown_timeout'],
+  );
   const pipelines = hasService ? readPipelines(check) : [];
-  const parsedTelemetry = parsePart(check, TELEMETRY, mappingAt(check, ['service'])?.telemetry, [
-    'service',
-    'telemetry',
-  ]);
+  const { telemetry: telemetryKeys, shutdown_timeout } = mappingAt(check, ['service']) ?? {};
+  const service = parsePart(check, SERVICE, { telemetry: telemetryKeys, shutdown_timeout }, ['service']);
   const healthCheck = readHealthCheck(check);
   checkReaders(check);
   const used = (role: 'receivers' | 'processors' | 'exporters', { name }: { name: string }) =>
@@ -83,7 +86,7 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
   };
   const resource = readResourceEnv(env, check.mistakes);
   const propagators = readPropagators(env, check.mistakes);
-  const telemetry = parsedTelemetry && buildTelemetry(parsedTelemetry, env, check.mistakes);
+  const telemetry = service && buildTelemetry(service.telemetry, env, check.mistakes);
   const ofRecords = receivers.filter((receiver) => receiver.type === 'ebpf');
   const ofSpans = receivers.filter((receiver) => receiver.type === 'otlp');
   const otlpReceivers = ofSpans.map(({ name, parsed }) => buildOtlpReceiver(name, parsed));
@@ -92,7 +95,7 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
   for (const exporter of builtExporters)
     if (exporter.type === 'otlp') checkRoundTrip(check, otlpReceivers, exporter);
   const builtProcessors = processors.map((processor) => buildProcessor(check, processor));
-  if (!telemetry || check.mistakes.length > 0) return undefined;
+  if (!service || !telemetry || check.mistakes.length > 0) return undefined;
   warnOfOrder(check, pipelines, builtProcessors);
   const config: Config = {
     receivers: ofRecords
@@ -103,6 +106,7 @@ function readConfig(check: Check, env: NodeJS.ProcessEnv): Config | undefined {
     exporters: builtExporters.filter((exporter) => used('exporters', exporter)),
     pipelines,
     telemetry,
+    shutdownTimeoutMs: service.shutdown_timeout,
     ...(healthCheck ? { healthCheck: buildHealthCheck(healthCheck) } : {}),
     resourceAttributes: resource.attributes,
     propagators,

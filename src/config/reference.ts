@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { FIELD_INFO } from './fields.ts';
-import { EXPORTERS, EXTENSIONS, PIPELINE, PROCESSORS, RECEIVERS, TELEMETRY } from './schema.ts';
+import { EXPORTERS, EXTENSIONS, PIPELINE, PROCESSORS, RECEIVERS, SERVICE, TELEMETRY } from './schema.ts';
 
 export interface ReferenceRow {
   readonly key: string;
@@ -28,6 +28,7 @@ export function configReference(): ReferenceSection[] {
     ...components('extensions', EXTENSIONS),
     { title: 'service.pipelines.traces', rows: rowsOf(PIPELINE, '') },
     { title: 'service.telemetry', rows: rowsOf(TELEMETRY, '') },
+    { title: 'service', rows: rowsOf(SERVICE, '').filter(({ key }) => !key.includes('.')) },
   ];
 }
 

@@ -232,6 +232,17 @@ export const TELEMETRY = section({
   }),
 });
 
+/** `service`, but for the names of components in it. */
+export const SERVICE = section({
+  shutdown_timeout: optional(
+    durationMsRule('100ms', '10m'),
+    3_500,
+    '3500ms',
+    'How long hopspan sends what it still has when it is told to end; all in all it takes some tenths of a second more.',
+  ),
+  telemetry: TELEMETRY,
+});
+
 /** The components that exist, by the type that stands before the `/` of their names. */
 export const RECEIVERS = { ebpf: EBPF, otlp: OTLP_RECEIVER };
 export { PROCESSORS } from './schema-processors.ts';

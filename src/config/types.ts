@@ -200,6 +200,8 @@ export interface Config {
   readonly exporters: readonly ExporterConfig[];
   readonly pipelines: readonly PipelineConfig[];
   readonly telemetry: TelemetryConfig;
+  /** For sending what is left at the end. */
+  readonly shutdownTimeoutMs: number;
   readonly healthCheck?: HealthCheckConfig;
   /** From OTEL_RESOURCE_ATTRIBUTES, less `service.name`: belongs on the resource of every watched process. */
   readonly resourceAttributes: Readonly<Record<string, string>>;

@@ -48,6 +48,7 @@ export function planReload(current: Config, next: Config): Plan {
   changes.push(...changesByName('pipeline', current.pipelines, next.pipelines, changesOfPipeline));
   const { logs, ...metrics } = current.telemetry;
   const { logs: nextLogs, ...nextMetrics } = next.telemetry;
+  if (current.shutdownTimeoutMs !== next.shutdownTimeoutMs) changes.push('service.shutdown_timeout changed');
   if (!isDeepStrictEqual(logs, nextLogs)) changes.push('service.telemetry.logs changed');
   if (!isDeepStrictEqual(metrics, nextMetrics)) waiting.push('service.telemetry.metrics');
   if (!isDeepStrictEqual(current.healthCheck, next.healthCheck)) waiting.push('extensions.health_check');

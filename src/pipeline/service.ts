@@ -46,8 +46,11 @@ export interface Service {
    * @param read throws HopspanError, a line for each mistake
    */
   reload(read: () => Config): Promise<void>;
-  /** From the front, so that everything complete gets out; takes at most `timeoutMs` for sending. May be called twice. */
-  shutdown(timeoutMs: number): Promise<void>;
+  /**
+   * From the front, so that everything complete gets out; takes at most `timeoutMs` for sending, as long as the configuration
+   * in force says where not given. May be called twice.
+   */
+  shutdown(timeoutMs?: number): Promise<void>;
   readonly receivers: readonly EbpfReceiver[];
   readonly otlpReceivers: readonly OtlpReceiver[];
   readonly balance: Balance;
@@ -193,7 +196,7 @@ export function createService(config: Config, deps: ServiceDeps): Service {
       reloading ??= reloadAll();
       return reloading;
     },
-    async shutdown(timeoutMs) {
+    async shutdown(timeoutMs = inForce.shutdownTimeoutMs) {
       const startedMs = performance.now();
       if (state === 'running') state = 'ended';
       clearInterval(lossTimer);

@@ -76,6 +76,8 @@ export interface HopspanOptions {
   readonly unprocessed?: boolean;
   /** Serves `/metrics` for Prometheus, `/healthz` and `/readyz`. */
   readonly pages?: boolean;
+  /** `service.shutdown_timeout`; long enough for a machine that does much else where not given. */
+  readonly shutdownTimeout?: string;
 }
 
 const PAGES = [
@@ -110,6 +112,7 @@ export async function startHopspan(options: HopspanOptions = {}): Promise<Runnin
       ...(options.unprocessed ? [`  file/unprocessed: { path: ${unprocessed} }`] : []),
       ...Object.entries(exporters).map(([name, yaml]) => `  ${name}: ${yaml}`),
       'service:',
+      `  shutdown_timeout: ${options.shutdownTimeout ?? '15s'}`,
       ...(options.pages ? PAGES : []),
       ...(options.metrics ? [`  telemetry: { metrics: { level: ${options.metrics} } }`] : []),
       '  pipelines:',
@@ -136,7 +139,7 @@ export async function startHopspan(options: HopspanOptions = {}): Promise<Runnin
     spans: () => readSpans(path, true),
     unprocessed: () => readSpans(unprocessed, true),
     async finish(expected) {
-      const exit = await child.stop('SIGTERM', 20_000);
+      const exit = await child.stop('SIGTERM', 30_000);
       if (exit.code !== 0)
         throw new Error(`hopspan ended with ${exit.code ?? exit.signal}:\n${child.stderr()}`);
       const complaints = child

@@ -18,6 +18,7 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
+import { leftovers } from './leftovers.ts';
 import { flattenRequest, type OtlpSpan, type RawRequest } from './otlp-span.ts';
 
 export { asHopSpans, type OtlpSpan } from './otlp-span.ts';
@@ -194,7 +195,7 @@ async function startHttp(
   };
 }
 
-/** Starts an OTLP server in this process, on 127.0.0.1. Stop it, or the process stays. */
+/** Starts an OTLP server in this process, on 127.0.0.1. Stop it, or the process stays until `stopLeftovers`. */
 export async function startOtlpSink(options: OtlpSinkOptions = {}): Promise<OtlpSink> {
   const certificate = options.tls === true ? makeCertificate() : undefined;
   const spans: OtlpSpan[] = [];
@@ -284,7 +285,7 @@ export async function startOtlpSink(options: OtlpSinkOptions = {}): Promise<Otlp
       });
   const { port } = server;
 
-  return {
+  const sink: OtlpSink = {
     port,
     endpoint: certificate === undefined ? `http://127.0.0.1:${port}` : `https://localhost:${port}`,
     caFile: certificate?.certFile,
@@ -311,8 +312,11 @@ export async function startOtlpSink(options: OtlpSinkOptions = {}): Promise<Otlp
       for (const release of held.splice(0)) release();
     },
     async stop() {
+      leftovers.delete(sink);
       await server.stop();
       if (certificate !== undefined) rmSync(certificate.folder, { recursive: true, force: true });
     },
   };
+  leftovers.add(sink);
+  return sink;
 }

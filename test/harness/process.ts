@@ -1,5 +1,6 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { leftovers } from './leftovers.ts';
 
 /** How a child ended; `stopped` tells an end that the test asked for from one that it did not. */
 export interface Exit {
@@ -41,11 +42,12 @@ process.on('exit', () => {
 });
 
 /**
- * Stops whatever `startChild` started and nobody stopped, such as the processes of a test that failed halfway: they
- * would keep the test process alive. For `after(stopLeftovers)` at the top of every test file.
+ * Stops whatever was started and nobody stopped, such as the processes of a test that failed halfway: they would keep
+ * the test process alive. For `after(stopLeftovers)` at the top of every test file.
  */
 export async function stopLeftovers(): Promise<void> {
   await Promise.all([...running].map((child) => child.stop('SIGTERM', 2000)));
+  await Promise.all([...leftovers].map((server) => server.stop()));
 }
 
 /**

@@ -20,8 +20,10 @@ const MAX_BATCH_AGE_MS = 200;
 const MAX_IN_FLIGHT = 4;
 /** A server that asks for a longer pause than this is asked again nevertheless. */
 const MAX_SERVER_DELAY_MS = 3_600_000;
-/** At the end, for what is not on disk yet; a disk that hangs holds up nobody for longer. */
+/** At the end, for what is not on disk yet, and more where time is left; a disk that hangs holds up nobody for longer. */
 const LAST_WRITES_MS = 500;
+/** For the disk to let go of a queue that another exporter waits for; it may be slow, and nothing is lost meanwhile. */
+const HAND_ON_MS = 30_000;
 
 export interface OtlpExporterDeps {
   readonly log: ExporterLog;
@@ -284,6 +286,7 @@ class OtlpExporter implements Exporter {
   }
 
   async #drain(timeoutMs: number): Promise<void> {
+    const startedMs = this.#clock.now();
     this.#phase = 'draining';
     this.#cancelTimers();
     if (this.#heir !== undefined && !this.#heir.sameQueue) this.#bequeath(this.#heir);
@@ -301,7 +304,8 @@ class OtlpExporter implements Exporter {
     this.#cancelTimers();
     this.#outage.close(false);
     if (this.#heir !== undefined && !this.#heir.sameQueue) this.#bequeath(this.#heir);
-    await this.#closeQueue();
+    const leftMs = timeoutMs - (this.#clock.now() - startedMs);
+    await this.#closeQueue(this.#heir?.sameQueue ? HAND_ON_MS : Math.max(LAST_WRITES_MS, leftMs));
     if (this.#heir?.sameQueue) this.#bequeath(this.#heir);
     const left = this.#counts.waiting - this.#queue.stored;
     if (left > 0) {
@@ -322,10 +326,10 @@ class OtlpExporter implements Exporter {
   }
 
   /** Nothing is sent any more: what is on disk is for the next run. */
-  async #closeQueue(): Promise<void> {
+  async #closeQueue(timeoutMs: number): Promise<void> {
     let cancel = (): void => {};
     const late = new Promise<void>((resolve) => {
-      cancel = this.#clock.after(LAST_WRITES_MS, resolve);
+      cancel = this.#clock.after(timeoutMs, resolve);
     });
     await Promise.race([this.#queue.close(), late]);
     cancel();

@@ -267,7 +267,7 @@ const CASES: readonly (readonly [string, ...string[]])[] = [
   [
     yaml({ service: '{pipeline: {}}' }),
     '3:1: found nothing for service.pipelines, expected a mapping with traces',
-    '3:11: found the key "pipeline" in service, expected pipelines, telemetry or extensions; did you mean "pipelines"?',
+    '3:11: found the key "pipeline" in service, expected pipelines, telemetry, extensions or shutdown_timeout; did you mean "pipelines"?',
   ],
   [pipelines('{}'), '3:11: found no pipeline in service.pipelines, expected traces or traces/NAME'],
   [

@@ -78,6 +78,7 @@ test('the documented shape, every default filled in', () => {
       metricIntervalMs: 60_000,
       metricProtocol: 'grpc',
     },
+    shutdownTimeoutMs: 3500,
     resourceAttributes: {},
     propagators: ['tracecontext'],
   });

@@ -70,6 +70,7 @@ test('defaults in the reference are the defaults of an empty component', () => {
     'exporters.otlp.retry_on_failure.max_elapsed_time': `${otlp.retry.maxElapsedMs / 1000}s; with \`sending_queue.directory\` 0`,
     'exporters.console.color': console.color,
     'exporters.console.format': console.format,
+    'service.shutdown_timeout': `${config.shutdownTimeoutMs}ms`,
     'service.telemetry.logs.level': config.telemetry.logs.level,
     'service.telemetry.metrics.level': config.telemetry.metricsLevel,
   };

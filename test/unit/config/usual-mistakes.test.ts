@@ -337,6 +337,11 @@ const CASES: readonly (readonly [string, string, ...string[]])[] = [
     '9:31: found "warning" for service.telemetry.logs.level, expected debug, info, warn or error; did you mean "warn"?',
   ],
   [
+    'a time to end without its unit',
+    change('service:\n', 'service:\n  shutdown_timeout: 10\n'),
+    '9:21: found 10 for service.shutdown_timeout, expected a duration such as "5s", "200ms" or "1m30s", from 100ms to 10m',
+  ],
+  [
     "the Collector's level of metrics",
     change('service:\n', 'service:\n  telemetry: { metrics: { level: detailed } }\n'),
     '9:34: found "detailed" for service.telemetry.metrics.level, expected none or normal',

@@ -291,6 +291,23 @@ describe('shutdown', () => {
     assertStats(exporter, { dropped: BATCH, waiting: 0 });
   });
 
+  test('a disk that is slow lets go of the queue before the next exporter gets it', async () => {
+    const { exporter, store, settle, pass } = create();
+    await exporter.start();
+    exporter.export(exchanges(0, 64));
+    await settle();
+    store.hang();
+    let ended = false;
+    const shutdown = exporter.shutdown(1000, { sameQueue: true, adopt() {} }).then(() => {
+      ended = true;
+    });
+    await pass(20_000);
+    assert.ok(!ended && !store.counts.closed);
+    store.resume();
+    await shutdown;
+    assert.ok(store.counts.closed);
+  });
+
   test('before the start', async () => {
     const { exporter } = create();
     await exporter.shutdown(0);

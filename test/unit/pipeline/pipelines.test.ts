@@ -51,6 +51,7 @@ function config(parts: Partial<Config>): Config {
         metricIntervalMs: 60_000,
         metricProtocol: 'grpc',
       },
+      shutdownTimeoutMs: 1000,
       resourceAttributes: {},
       propagators: [],
       ...parts,

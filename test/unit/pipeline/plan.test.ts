@@ -74,6 +74,11 @@ const CASES: readonly (readonly [
       (key) => `receivers.ebpf.${key}`,
     ),
   ],
+  [
+    'time to end',
+    [['  telemetry:', '  shutdown_timeout: 10s\n  telemetry:']],
+    ['service.shutdown_timeout changed'],
+  ],
   ['the log', [['level: info', 'level: debug']], ['service.telemetry.logs changed']],
   [
     "hopspan's own metrics and health",
