@@ -6,7 +6,7 @@ import type { SendResult } from './send-result.ts';
 export interface OtlpClient {
   /** Never rejects. */
   send(batch: Batch): Promise<SendResult>;
-  /** Takes a new connection for the next `send`. */
+  /** Takes a new connection for the next `send`, with certificates as they are now. */
   renew(): void;
   /** Requests under way end by themselves, at their timeout at the latest. */
   close(): void;

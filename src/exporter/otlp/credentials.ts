@@ -1,16 +1,5 @@
-import { type ChannelCredentials, credentials, Metadata } from '@grpc/grpc-js';
+import { Metadata } from '@grpc/grpc-js';
 import { HopspanError } from '../../errors.ts';
-import type { OtlpTlsOptions } from './options.ts';
-import { readTlsFiles } from './tls-files.ts';
-
-/**
- * Channel credentials for TLS, from PEM files.
- * @throws HopspanError EXPORTER_START_FAILED for a file that is missing, unreadable or no PEM
- */
-export async function tlsCredentials(tls: OtlpTlsOptions): Promise<ChannelCredentials> {
-  const { ca, cert, key } = await readTlsFiles(tls);
-  return credentials.createSsl(ca, key, cert);
-}
 
 /**
  * Headers as gRPC metadata.

@@ -9,11 +9,12 @@ import {
 import { INSTRUMENTATION_SCOPE } from '../scope.ts';
 import type { Batch } from './batch.ts';
 import type { OtlpClient } from './client.ts';
-import { headerMetadata, tlsCredentials } from './credentials.ts';
+import { headerMetadata } from './credentials.ts';
 import { parseEndpoint } from './endpoint.ts';
 import { classifyFailure } from './grpc-failure.ts';
 import type { OtlpOptions } from './options.ts';
 import type { SendResult } from './send-result.ts';
+import { createTlsReader } from './tls-files.ts';
 
 interface Connection {
   readonly creds: ChannelCredentials;
@@ -78,15 +79,25 @@ function createExporter(options: OtlpOptions, address: string, { creds, metadata
 export async function createGrpcClient(options: OtlpOptions): Promise<OtlpClient> {
   const { address, plainText } = parseEndpoint(options.endpoint, options.tls.insecure);
   const metadata = headerMetadata(options.headers);
-  const creds = plainText ? credentials.createInsecure() : await tlsCredentials(options.tls);
-  const connect = () => createExporter(options, address, { creds, metadata });
-  let exporter = connect();
+  const readTls = createTlsReader(options.tls);
+  const connect = async () => {
+    if (plainText) return createExporter(options, address, { creds: credentials.createInsecure(), metadata });
+    const { ca, cert, key } = await readTls();
+    return createExporter(options, address, { creds: credentials.createSsl(ca, key, cert), metadata });
+  };
+  let exporter = await connect();
+  let renewed: Promise<void> = Promise.resolve();
   return {
-    send: (batch) => exporter.send(batch),
+    async send(batch) {
+      await renewed;
+      return exporter.send(batch);
+    },
     renew() {
       exporter.close();
-      exporter = connect();
+      renewed = connect().then((next) => {
+        exporter = next;
+      });
     },
-    close: () => exporter.close(),
+    close: () => void renewed.then(() => exporter.close()),
   };
 }

@@ -17,7 +17,7 @@ import type { OtlpClient } from './client.ts';
 import { type HttpAnswer, readAnswer } from './http-answer.ts';
 import type { OtlpOptions } from './options.ts';
 import type { SendResult } from './send-result.ts';
-import { given, readTlsFiles } from './tls-files.ts';
+import { createTlsReader, given } from './tls-files.ts';
 
 const compress = promisify(gzip);
 
@@ -31,11 +31,15 @@ const MAX_ANSWER_BYTES = 64 * 1024;
 export async function createHttpClient(options: OtlpOptions): Promise<OtlpClient> {
   const url = new URL(options.endpoint);
   const secure = url.protocol === 'https:';
-  const tls = secure ? given(await readTlsFiles(options.tls)) : {};
+  const readTls = createTlsReader(options.tls);
   const headers = requestHeaders(options);
   const open = secure ? httpsRequest : httpRequest;
-  const newAgent = () => new (secure ? HttpsAgent : HttpAgent)({ keepAlive: true, ...tls });
-  let agent = newAgent();
+  const newAgent = async () =>
+    secure
+      ? new HttpsAgent({ keepAlive: true, ...given(await readTls()) })
+      : new HttpAgent({ keepAlive: true });
+  let agent = await newAgent();
+  let renewed: Promise<void> = Promise.resolve();
 
   const post = (body: Uint8Array, signal: AbortSignal): Promise<HttpAnswer> => {
     const request: RequestOptions = {
@@ -47,6 +51,7 @@ export async function createHttpClient(options: OtlpOptions): Promise<OtlpClient
 
   return {
     async send(batch) {
+      await renewed;
       const signal = AbortSignal.timeout(options.timeoutMs);
       try {
         const body = options.compression === 'gzip' ? await compress(batch.bytes) : batch.bytes;
@@ -57,9 +62,11 @@ export async function createHttpClient(options: OtlpOptions): Promise<OtlpClient
     },
     renew() {
       agent.destroy();
-      agent = newAgent();
+      renewed = newAgent().then((next) => {
+        agent = next;
+      });
     },
-    close: () => agent.destroy(),
+    close: () => void renewed.then(() => agent.destroy()),
   };
 }
 

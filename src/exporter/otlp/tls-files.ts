@@ -54,6 +54,22 @@ export async function readTlsFiles(tls: OtlpTlsOptions): Promise<TlsFiles> {
   return files;
 }
 
+/**
+ * Reads the files anew with each call, for certificates are renewed under the same names. Those that cannot be used, being
+ * half written for example, leave the ones before; the first ones throw as `readTlsFiles` does.
+ */
+export function createTlsReader(tls: OtlpTlsOptions): () => Promise<TlsFiles> {
+  let good: TlsFiles | undefined;
+  return async () => {
+    try {
+      good = await readTlsFiles(tls);
+    } catch (error) {
+      if (good === undefined) throw error;
+    }
+    return good;
+  };
+}
+
 /** As Node's TLS takes them: without those that are not set. */
 export function given({ ca, cert, key }: TlsFiles): SecureContextOptions {
   return { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) };

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { copyFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { Exporter } from '../../../src/exporter/exporter.ts';
 import { parseHttpEndpoint } from '../../../src/exporter/otlp/endpoint.ts';
@@ -10,6 +12,8 @@ import type { HopSpan } from '../../../src/spans/hop-span.ts';
 import { createLogLines } from '../../harness/log-lines.ts';
 import { makeExchange, makeResource } from '../../harness/make-spans.ts';
 import { type OtlpSink, type OtlpSinkOptions, startOtlpSink } from '../../harness/otlp-sink.ts';
+import { until } from '../../harness/process.ts';
+import { temporaryFolder } from '../../harness/temporary-folder.ts';
 
 const resource = makeResource('edge');
 const QUICK_RETRY = { enabled: true, initialIntervalMs: 5, maxIntervalMs: 20, maxElapsedMs: 0 };
@@ -182,6 +186,35 @@ describe('TLS', () => {
       await unknown.exporter.shutdown(300);
       assertStats(unknown.exporter, { dropped: 8 });
       assert.equal(sink.received().length, 8);
+    });
+  }
+
+  for (const protocol of ['grpc', 'http/protobuf'] as const) {
+    test(`certificates that are renewed under the same names, over ${protocol}`, async (t) => {
+      const before = await startOtlpSink({ tls: true, mutual: true, protocol });
+      t.after(() => before.stop());
+      const folder = temporaryFolder(t.after.bind(t));
+      const [caFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+      const install = ({ caFile: cert = '', keyFile: key = '' }: OtlpSink): void => {
+        copyFileSync(cert, caFile);
+        copyFileSync(key, keyFile);
+      };
+      install(before);
+      const { exporter, log } = await startExporter(before.endpoint, {
+        ...{ protocol, tls: { caFile, certFile: caFile, keyFile, insecure: false } },
+        ...(protocol === 'grpc' ? { endpoint: before.endpoint } : {}),
+      });
+      exporter.export(exchanges(1));
+      await before.waitForSpans(8);
+      await before.stop();
+      const after = await startOtlpSink({ tls: true, mutual: true, protocol, port: before.port });
+      t.after(() => after.stop());
+      exporter.export(exchanges(1));
+      await until('a refusal', () => log.lines.some((line) => line.includes('does not answer')));
+      install(after);
+      await after.waitForSpans(8);
+      await exporter.shutdown(10_000);
+      assertStats(exporter, { exported: 16, dropped: 0 });
     });
   }
 
