@@ -1,4 +1,4 @@
-# Sourced by get-jaeger.sh and get-otelcol.sh, which set $wanted: the version of Go that go.mod names.
+# Sourced by the scripts that build programs of others with Go; they set $wanted, the version of Go that these name.
 
 # True when the Go found is at least $wanted.
 go_is_new_enough() {
