@@ -9,9 +9,9 @@ import {
 import { INSTRUMENTATION_SCOPE } from '../scope.ts';
 import type { Batch } from './batch.ts';
 import type { OtlpClient } from './client.ts';
-import { headerMetadata } from './credentials.ts';
 import { parseEndpoint } from './endpoint.ts';
 import { classifyFailure } from './grpc-failure.ts';
+import { headerMetadata } from './grpc-metadata.ts';
 import type { OtlpOptions } from './options.ts';
 import type { SendResult } from './send-result.ts';
 import { createTlsReader } from './tls-files.ts';
