@@ -31,8 +31,7 @@ mkdir -p "$folder"
 install kubeconform "github.com/yannh/kubeconform/cmd/kubeconform@$kubeconform"
 install kustomize "sigs.k8s.io/kustomize/kustomize/v5@$kustomize"
 if [ ! -e "$folder/schemas" ]; then
-  work=$(mktemp -d "$folder/.schemas.XXXXXX")
-  trap 'rm -rf "$work"' EXIT INT TERM
+  prepare
   have_go
   module=$(cd "$work" && go mod download -json "k8s.io/kubernetes@v$version" | sed -n 's/.*"Dir": "\(.*\)",/\1/p')
   # shellcheck disable=SC2086 # make gives a pattern

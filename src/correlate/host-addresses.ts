@@ -1,7 +1,6 @@
 import { NETWORK_CHANGE, type NetworkRecord } from '../receiver/kernel-record.ts';
-import type { Side } from './side.ts';
+import { AF_INET6, isMapped, type Side } from './side.ts';
 
-const AF_INET6 = 10;
 /** Addresses of the host that are remembered; what was told longest ago is forgotten. */
 const MAX_ADDRESSES = 4096;
 
@@ -74,12 +73,10 @@ function endsOf({ family, localAddr, remoteAddr }: Side): { local: Uint8Array; r
   return { local: ownBytes(localAddr, family), remote: ownBytes(remoteAddr, family) };
 }
 
-/** Four bytes for IPv4, on a dual-stack socket too (RFC 4291, section 2.5.5.2), else sixteen. */
+/** Four bytes for IPv4, on a dual-stack socket too, else sixteen. */
 function ownBytes(bytes: Uint8Array, family: number): Uint8Array {
   if (family !== AF_INET6) return bytes.subarray(0, 4);
-  const isMapped =
-    bytes[10] === 0xff && bytes[11] === 0xff && bytes.subarray(0, 10).every((byte) => byte === 0);
-  return isMapped ? bytes.subarray(12, 16) : bytes;
+  return isMapped(bytes) ? bytes.subarray(12, 16) : bytes;
 }
 
 const keyOf = (address: Uint8Array): string => Buffer.from(address).toString('hex');

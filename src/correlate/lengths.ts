@@ -199,13 +199,8 @@ export function createLengthPairs(result: LengthResult): LengthPairs {
     const edges = candidates
       .map((candidate) => ({ ...candidate, bits: bitsOf(candidate) }))
       .filter(({ bits, whole }) => bits <= (whole ? Number.MAX_VALUE : MAX_LATE_BITS));
-    /* A request may have waited for a connection, and contends; but then its lengths must tell that it did. */
-    const weak = Map.groupBy(
-      edges.filter(({ prompt, bits }) => !prompt && bits > MAX_LATE_BITS),
-      ({ down }) => down,
-    );
     /* Not all is known of what those at the edge may be: each has one more choice, so that none is sure. */
-    const phantoms = [...rim].map((down) => ({ down, up: { ...down }, bits: 0 }));
+    const phantoms = [...rim].map((down) => ({ down, up: { ...down }, prompt: true, bits: 0 }));
     const pairs = assign([...edges, ...phantoms], MARGIN_BITS);
     /* Came before enough was learned of where it went. */
     const early = new Set(candidates.filter(isEarly).map(({ down }) => down));
@@ -214,12 +209,13 @@ export function createLengthPairs(result: LengthResult): LengthPairs {
       up.contested = true;
     }
     for (const down of due) {
-      const up = pairs.get(down);
-      const refused = up && weak.get(down)?.some((edge) => edge.up === up);
-      if (up && !refused) {
+      const edge = pairs.get(down);
+      /* A request may have waited for a connection, and contends; but then its lengths must tell that it did. */
+      const refused = edge && !edge.prompt && edge.bits > MAX_LATE_BITS;
+      if (edge && !refused) {
         remove(down);
-        remove(up);
-        result.pair(down.half, up.half);
+        remove(edge.up);
+        result.pair(down.half, edge.up.half);
       } else if (!down.waited && !last && early.has(down)) {
         downs.delete(down.side);
         downs.set(down.side, Object.assign(down, { waited: true, dueNs: nowNs + SETTLE_NS }));

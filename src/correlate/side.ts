@@ -18,6 +18,15 @@ export interface HttpExchange {
   readonly answer?: HttpMessageRecord;
 }
 
+/** `family` of a socket for IPv6, which may have an IPv4 peer. */
+export const AF_INET6 = 10;
+
+/** True for ::ffff:a.b.c.d, an IPv4 peer of a dual-stack socket (RFC 4291, section 2.5.5.2). */
+export function isMapped(address: Uint8Array): boolean {
+  for (let i = 0; i < 10; i++) if (address[i] !== 0) return false;
+  return address[10] === 0xff && address[11] === 0xff;
+}
+
 /** HS_MANY_THREADS of bpf/records.h: its turns are of different event loops. */
 export const MANY_THREADS = 0xffff_ffff;
 

@@ -1,11 +1,11 @@
+import { isKernelSince } from '../native/kernel-release.ts';
 import { missingTracepoints } from './btf.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 import { type Machine, readBytes, readText } from './machine.ts';
 
 const BTF = '/sys/kernel/btf/vmlinux';
 /** The first kernel with sk_data_ready, sock_send_length and sock_recv_length (include/trace/events/sock.h). */
-const FIRST_MAJOR = 6;
-const FIRST_MINOR = 3;
+const FIRST = [6, 3] as const;
 
 /** The raw tracepoints of bpf/hopspan.bpf.c that must be there. */
 export const TRACEPOINTS = [
@@ -25,10 +25,7 @@ export function checkKernel(machine: Machine): Finding {
   const release = readText(machine, '/proc/sys/kernel/osrelease');
   if (release === undefined)
     return warn(item, 'unknown version', 'mount /proc, so that it can be looked at.');
-  const [, major = '0', minor = '0'] = /^(\d+)\.(\d+)/.exec(release) ?? [];
-  const isNew =
-    Number(major) > FIRST_MAJOR || (Number(major) === FIRST_MAJOR && Number(minor) >= FIRST_MINOR);
-  if (isNew) return ok(item, `Linux ${release}`);
+  if (isKernelSince(release, FIRST)) return ok(item, `Linux ${release}`);
   const btf = readBytes(machine, BTF);
   if (btf && missingTracepoints(btf, TRACEPOINTS)?.length === 0) {
     return warn(

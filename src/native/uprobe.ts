@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { arch, release } from 'node:os';
 import koffi from 'koffi';
 import { functionOffset } from './elf.ts';
+import { isKernelSince } from './kernel-release.ts';
 import { closeDescriptor, errnoText, libc } from './memory.ts';
 
 /** A program's attachment to one place. */
@@ -44,15 +45,11 @@ const ANY_CPU = -1;
 const NO_GROUP = -1;
 
 /** Before 6.10 a multi link saw only one thread of a process (commit 46ba0e49b642). */
-const FIRST_MAJOR = 6;
-const FIRST_MINOR = 10;
+const FIRST_MULTI = [6, 10] as const;
 
 /** What this kernel has; a program must be loaded for the one or the other. */
 export function uprobeKind(kernel: string = release()): UprobeKind {
-  const [, major = '0', minor = '0'] = /^(\d+)\.(\d+)/.exec(kernel) ?? [];
-  const isNew =
-    Number(major) > FIRST_MAJOR || (Number(major) === FIRST_MAJOR && Number(minor) >= FIRST_MINOR);
-  return isNew ? 'multi' : 'perf';
+  return isKernelSince(kernel, FIRST_MULTI) ? 'multi' : 'perf';
 }
 
 /**

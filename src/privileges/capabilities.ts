@@ -48,7 +48,7 @@ export const CAPABILITIES = [
 export type Capability = (typeof CAPABILITIES)[number];
 
 /** The numbers that a 64-bit mask has room for; a newer kernel may know some without a name here. */
-export const CAPABILITY_NUMBERS: readonly number[] = Array.from({ length: 64 }, (_, number) => number);
+const NUMBERS: readonly number[] = Array.from({ length: 64 }, (_, number) => number);
 
 /** The mask in which the kernel keeps these. */
 export function maskOf(...capabilities: readonly Capability[]): bigint {
@@ -57,9 +57,11 @@ export function maskOf(...capabilities: readonly Capability[]): bigint {
 
 /** The names in a mask, by number; those without a name as `CAP_41`. */
 export function namesOf(mask: bigint): string[] {
-  return CAPABILITY_NUMBERS.filter((number) => (mask & (1n << BigInt(number))) !== 0n).map(
-    (number) => CAPABILITIES[number] ?? `CAP_${number}`,
-  );
+  return numbersOf(mask).map((number) => CAPABILITIES[number] ?? `CAP_${number}`);
+}
+
+export function numbersOf(mask: bigint): number[] {
+  return NUMBERS.filter((number) => (mask & (1n << BigInt(number))) !== 0n);
 }
 
 /** What a thread may do, proc_pid_status(5). */

@@ -1,5 +1,5 @@
 import type { ProcessImage } from '../native/process-image.ts';
-import { CAPABILITY_NUMBERS, type Credentials, maskOf } from './capabilities.ts';
+import { type Credentials, maskOf, numbersOf } from './capabilities.ts';
 
 const ROOT = 0;
 
@@ -38,8 +38,4 @@ export function withOnly<T>(image: ProcessImage, own: Credentials, capabilities:
   } finally {
     image.setCapabilities({ ...sets, effective: own.effective });
   }
-}
-
-function numbersOf(mask: bigint): number[] {
-  return CAPABILITY_NUMBERS.filter((number) => (mask & (1n << BigInt(number))) !== 0n);
 }

@@ -1,16 +1,9 @@
+import { AF_INET6, isMapped } from '../correlate/side.ts';
 import type { SideRecord } from '../records.gen.ts';
-
-const AF_INET6 = 10;
 
 export interface Endpoint {
   readonly address: string;
   readonly port: number;
-}
-
-/** True for ::ffff:a.b.c.d, an IPv4 peer of a dual-stack socket (RFC 4291, section 2.5.5.2). */
-function isMapped(bytes: Uint8Array): boolean {
-  for (let i = 0; i < 10; i++) if (bytes[i] !== 0) return false;
-  return bytes[10] === 0xff && bytes[11] === 0xff;
 }
 
 /** Texts that were asked for, for each is asked for again and again. */

@@ -1,7 +1,7 @@
-import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { type Fetched, fetched } from './fetched.ts';
 import { type Child, startChild, until } from './process.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -31,14 +31,8 @@ export interface Docker {
   stop(): Promise<void>;
 }
 
-/** The folder with engine and Debian, fetched on the first call; `missing` says why this machine cannot have it. */
-export function dockerFolder(): { readonly path: string } | { readonly missing: string } {
-  const script = join(ROOT, 'scripts/get-docker.sh');
-  const { status, stdout, stderr } = spawnSync(script, { encoding: 'utf8', maxBuffer: 2 ** 26 });
-  if (status === 0) return { path: stdout.trim() };
-  if (status === 4) return { missing: stderr.trim() };
-  throw new Error(`get-docker.sh failed (${status}):\n${stderr}`);
-}
+/** The folder with engine and Debian. */
+export const dockerFolder = (): Fetched => fetched('get-docker.sh');
 
 /** Starts an engine that keeps everything in `state`; it ends itself and its containers when this process dies. */
 export async function startDocker(folder: string, state: string): Promise<Docker> {

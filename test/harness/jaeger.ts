@@ -1,5 +1,5 @@
-import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { type Fetched, fetched, pathOf } from './fetched.ts';
 import { freePort } from './ports.ts';
 import { type Child, startChild, until } from './process.ts';
 
@@ -58,25 +58,17 @@ export interface Jaeger {
   stop(): Promise<void>;
 }
 
-/** The binary's path, built on the first call; `missing` says in one sentence why this machine cannot have it. */
-export function jaegerBinary(): { readonly path: string } | { readonly missing: string } {
-  const script = fileURLToPath(new URL('../../scripts/get-jaeger.sh', import.meta.url));
-  const { status, stdout, stderr } = spawnSync(script, { encoding: 'utf8', maxBuffer: 2 ** 26 });
-  if (status === 0) return { path: stdout.trim() };
-  if (status === 4) return { missing: stderr.trim() };
-  throw new Error(`get-jaeger.sh failed (${status}):\n${stderr}`);
-}
+export const jaegerBinary = (): Fetched => fetched('get-jaeger.sh');
 
 /** Starts Jaeger with storage in memory on free ports; resolves when it is healthy. `more`: files over its configuration. */
 export async function startJaeger(...more: readonly string[]): Promise<Jaeger> {
-  const binary = jaegerBinary();
-  if ('missing' in binary) throw new Error(binary.missing);
+  const binary = pathOf(jaegerBinary());
   const names = ['QUERY', 'QUERY_GRPC', 'HEALTH', 'OTLP_GRPC', 'OTLP_HTTP'] as const;
   const ports = new Map(await Promise.all(names.map(async (name) => [name, await freePort()] as const)));
   const env = Object.fromEntries([...ports].map(([name, port]) => [`JAEGER_${name}_PORT`, String(port)]));
   const config = fileURLToPath(new URL('jaeger/jaeger.yaml', import.meta.url));
   const configs = [config, ...more].flatMap((file) => ['--config', `file:${file}`]);
-  const child = await startChild(binary.path, configs, {
+  const child = await startChild(binary, configs, {
     // Jaeger traces its own query API, and would send that to the default OTLP port: to the system under test.
     env: { ...process.env, ...env, OTEL_TRACES_SAMPLER: 'always_off' },
   });

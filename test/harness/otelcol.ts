@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parse, stringify } from 'yaml';
+import { type Fetched, fetched, pathOf } from './fetched.ts';
 import { parseMetrics, type Sample } from './metrics-page.ts';
 import { freePort } from './ports.ts';
 import { type Child, startChild, until } from './process.ts';
@@ -38,20 +38,9 @@ export interface OtelcolOptions {
   readonly port?: number;
 }
 
-/** The binary's path, built on the first call; `missing` says in one sentence why this machine cannot have it. */
-export function otelcolBinary(): { readonly path: string } | { readonly missing: string } {
-  const script = fileURLToPath(new URL('../../scripts/get-otelcol.sh', import.meta.url));
-  const { status, stdout, stderr } = spawnSync(script, { encoding: 'utf8', maxBuffer: 2 ** 26 });
-  if (status === 0) return { path: stdout.trim() };
-  if (status === 4) return { missing: stderr.trim() };
-  throw new Error(`get-otelcol.sh failed (${status}):\n${stderr}`);
-}
+export const otelcolBinary = (): Fetched => fetched('get-otelcol.sh');
 
-function path(): string {
-  const binary = otelcolBinary();
-  if ('missing' in binary) throw new Error(binary.missing);
-  return binary.path;
-}
+const path = (): string => pathOf(otelcolBinary());
 
 /** Runs the binary to its end; fails with what it says. */
 function ask(args: readonly string[], env: NodeJS.ProcessEnv = process.env): string {

@@ -18,8 +18,8 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
-import { leftovers } from './leftovers.ts';
 import { flattenRequest, type OtlpSpan, type RawRequest } from './otlp-span.ts';
+import { openServers } from './process.ts';
 
 export { asHopSpans, type OtlpSpan } from './otlp-span.ts';
 
@@ -312,11 +312,11 @@ export async function startOtlpSink(options: OtlpSinkOptions = {}): Promise<Otlp
       for (const release of held.splice(0)) release();
     },
     async stop() {
-      leftovers.delete(sink);
+      openServers.delete(sink);
       await server.stop();
       if (certificate !== undefined) rmSync(certificate.folder, { recursive: true, force: true });
     },
   };
-  leftovers.add(sink);
+  openServers.add(sink);
   return sink;
 }

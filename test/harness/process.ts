@@ -1,6 +1,5 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { leftovers } from './leftovers.ts';
 
 /** How a child ended; `stopped` tells an end that the test asked for from one that it did not. */
 export interface Exit {
@@ -37,6 +36,8 @@ export interface Child {
 }
 
 const running = new Set<Child>();
+/** Servers in this process that nobody has stopped yet; they keep it alive. */
+export const openServers = new Set<{ stop(): Promise<void> }>();
 process.on('exit', () => {
   for (const child of running) for (const pid of descendants(child.pid)) trySignal(pid, 'SIGKILL');
 });
@@ -47,7 +48,7 @@ process.on('exit', () => {
  */
 export async function stopLeftovers(): Promise<void> {
   await Promise.all([...running].map((child) => child.stop('SIGTERM', 2000)));
-  await Promise.all([...leftovers].map((server) => server.stop()));
+  await Promise.all([...openServers].map((server) => server.stop()));
 }
 
 /**

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Docker } from './docker.ts';
 import { envoyBinary } from './envoy.ts';
+import { pathOf } from './fetched.ts';
 import { jaegerBinary } from './jaeger.ts';
 import { otelcolBinary } from './otelcol.ts';
 
@@ -11,13 +12,6 @@ const FILES = fileURLToPath(new URL('docker', import.meta.url));
 const NPM = 'npm@11.6.2';
 const BUILD_MS = 600_000;
 const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
-
-type Binary = { readonly path: string } | { readonly missing: string };
-
-function path(binary: Binary): string {
-  if ('missing' in binary) throw new Error(binary.missing);
-  return binary.path;
-}
 
 /** npm as the registry gives it out, for an image with a Node that brings none. */
 function packNpm(folder: string): string {
@@ -44,8 +38,8 @@ export async function makeStandIns(
     debian: { 'ca-certificates.crt': () => process.env.NODE_EXTRA_CA_CERTS ?? CERTIFICATES },
     node: { node: () => process.execPath, 'npm.tgz': () => packNpm(folder) },
     envoy: { envoy: envoyBinary },
-    jaeger: { jaeger: () => path(jaegerBinary()) },
-    'opentelemetry-collector-contrib': { otelcol: () => path(otelcolBinary()) },
+    jaeger: { jaeger: () => pathOf(jaegerBinary()) },
+    'opentelemetry-collector-contrib': { otelcol: () => pathOf(otelcolBinary()) },
     prometheus: {},
   };
   await docker.run(`docker import '${dockerFolder}/bookworm.tar' stand-in/bookworm`, { timeoutMs: BUILD_MS });

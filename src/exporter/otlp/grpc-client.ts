@@ -13,10 +13,11 @@ import { parseEndpoint } from './endpoint.ts';
 import { classifyFailure } from './grpc-failure.ts';
 import { headerMetadata } from './grpc-metadata.ts';
 import type { OtlpOptions } from './options.ts';
+import { type Connection, createRenewable } from './renewable.ts';
 import type { SendResult } from './send-result.ts';
 import { createTlsReader } from './tls-files.ts';
 
-interface Connection {
+interface Access {
   readonly creds: ChannelCredentials;
   readonly metadata: Metadata;
 }
@@ -26,7 +27,7 @@ interface Connection {
  * a fixed serialiser, whose answer (how many spans the server refused) it logs and then throws away. It
  * retries nothing itself, and without a service config neither does grpc-js.
  */
-function createExporter(options: OtlpOptions, address: string, { creds, metadata }: Connection) {
+function createExporter(options: OtlpOptions, address: string, { creds, metadata }: Access): Connection {
   let rejected = 0;
   let message = '';
   const serializer: ISerializer<Batch, IExportTraceServiceResponse> = {
@@ -80,24 +81,9 @@ export async function createGrpcClient(options: OtlpOptions): Promise<OtlpClient
   const { address, plainText } = parseEndpoint(options.endpoint, options.tls.insecure);
   const metadata = headerMetadata(options.headers);
   const readTls = createTlsReader(options.tls);
-  const connect = async () => {
+  return createRenewable(async () => {
     if (plainText) return createExporter(options, address, { creds: credentials.createInsecure(), metadata });
     const { ca, cert, key } = await readTls();
     return createExporter(options, address, { creds: credentials.createSsl(ca, key, cert), metadata });
-  };
-  let exporter = await connect();
-  let renewed: Promise<void> = Promise.resolve();
-  return {
-    async send(batch) {
-      await renewed;
-      return exporter.send(batch);
-    },
-    renew() {
-      exporter.close();
-      renewed = connect().then((next) => {
-        exporter = next;
-      });
-    },
-    close: () => void renewed.then(() => exporter.close()),
-  };
+  });
 }

@@ -16,6 +16,7 @@ import { INSTRUMENTATION_SCOPE } from '../scope.ts';
 import type { OtlpClient } from './client.ts';
 import { type HttpAnswer, readAnswer } from './http-answer.ts';
 import type { OtlpOptions } from './options.ts';
+import { createRenewable } from './renewable.ts';
 import type { SendResult } from './send-result.ts';
 import { createTlsReader, given } from './tls-files.ts';
 
@@ -34,40 +35,32 @@ export async function createHttpClient(options: OtlpOptions): Promise<OtlpClient
   const readTls = createTlsReader(options.tls);
   const headers = requestHeaders(options);
   const open = secure ? httpsRequest : httpRequest;
-  const newAgent = async () =>
-    secure
+
+  return createRenewable(async () => {
+    const agent = secure
       ? new HttpsAgent({ keepAlive: true, ...given(await readTls()) })
       : new HttpAgent({ keepAlive: true });
-  let agent = await newAgent();
-  let renewed: Promise<void> = Promise.resolve();
-
-  const post = (body: Uint8Array, signal: AbortSignal): Promise<HttpAnswer> => {
-    const request: RequestOptions = {
-      ...{ method: 'POST', agent, signal },
-      headers: { ...headers, 'content-length': body.length },
+    const post = (body: Uint8Array, signal: AbortSignal): Promise<HttpAnswer> => {
+      const request: RequestOptions = {
+        ...{ method: 'POST', agent, signal },
+        headers: { ...headers, 'content-length': body.length },
+      };
+      return exchange(open(url, request), body);
     };
-    return exchange(open(url, request), body);
-  };
-
-  return {
-    async send(batch) {
-      await renewed;
-      const signal = AbortSignal.timeout(options.timeoutMs);
-      try {
-        const body = options.compression === 'gzip' ? await compress(batch.bytes) : batch.bytes;
-        return readAnswer(await post(body, signal).catch(againIfStale(() => post(body, signal))), Date.now());
-      } catch (error) {
-        return signal.aborted ? timedOut(options.timeoutMs) : notConnected(error as Error);
-      }
-    },
-    renew() {
-      agent.destroy();
-      renewed = newAgent().then((next) => {
-        agent = next;
-      });
-    },
-    close: () => void renewed.then(() => agent.destroy()),
-  };
+    return {
+      async send(batch) {
+        const signal = AbortSignal.timeout(options.timeoutMs);
+        try {
+          const body = options.compression === 'gzip' ? await compress(batch.bytes) : batch.bytes;
+          const answer = await post(body, signal).catch(againIfStale(() => post(body, signal)));
+          return readAnswer(answer, Date.now());
+        } catch (error) {
+          return signal.aborted ? timedOut(options.timeoutMs) : notConnected(error as Error);
+        }
+      },
+      close: () => agent.destroy(),
+    };
+  });
 }
 
 /**

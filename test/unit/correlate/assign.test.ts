@@ -4,12 +4,11 @@ import { assign } from '../../../src/correlate/assign.ts';
 
 /** Pairs by edges with 1 bit, or their own number of them, and a margin of 10. */
 function pairsOf(...edges: [string, string, number?][]): Record<string, string> {
-  return Object.fromEntries(
-    assign(
-      edges.map(([down, up, bits = 1]) => ({ down, up, bits })),
-      10,
-    ),
+  const pairs = assign(
+    edges.map(([down, up, bits = 1]) => ({ down, up, bits })),
+    10,
   );
+  return Object.fromEntries([...pairs].map(([down, { up }]) => [down, up]));
 }
 
 test('two that have nobody else are a pair, however surprising', () => {
